@@ -1,0 +1,309 @@
+"""The command `bench`: one function a verb.
+
+Heavy modules are imported by the verb that needs them, so `bench --help`, `list`, `plan` and
+`check` answer at once and never import TensorFlow.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import __version__
+from bench.catalog import KINDS, Catalog
+from bench.errors import BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see `bench.errors` for the codes."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.verb(options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bench: interrupted; what was done is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `bench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    return code
+
+
+def list_(options: argparse.Namespace) -> int:
+    """List plugins or suites."""
+    from bench import overview
+
+    found = overview.rows(options.kind, Catalog(options.plugins))
+    _show(options, found, overview.text(found))
+    return FINE
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Say for every run of a suite whether it is to be executed, why, and what it will cost."""
+    from bench import overview
+
+    _, made = _plan(options)
+    fields = ("id", "status", "reason", "cost_s", "label", "recipe", "dataset", "architecture", "seed", "fold", "nodes")
+    runs = [{name: getattr(run, name) for name in fields} for run in made.runs]
+    _show(options, {"suite": made.suite, "cost_s": round(made.cost_s, 2), "runs": runs}, overview.plan_text(made))
+    return _name_problems(made.problems)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train and measure what is due of a suite, and leave records."""
+    from bench.run import run_suite
+
+    catalog = Catalog(options.plugins)
+    suite, made = _plan(options, catalog)
+    stands_failed = run_suite(
+        suite, made, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout
+    )
+    return FAILED if stands_failed else _name_problems(made.problems)
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show all that is recorded of a run."""
+    from bench import overview, store
+
+    reading = store.read(options.results)
+    found = overview.find_run(reading, options.run, options.results)
+    _show(options, found, overview.run_text(reading, found))
+    return _name_problems(reading.problems)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge new records against a baseline."""
+    from bench import check as checking
+
+    report = checking.check(
+        options.results, options.baseline, tolerance=options.tolerance, latency_tolerance=options.latency_tolerance
+    )
+    _show(options, report, checking.render(report))
+    return report.exit_code
+
+
+def findings(options: argparse.Namespace) -> int:
+    """Test the statements of a suite on its records."""
+    from bench import store
+    from bench.errors import SuiteError, nearest
+    from bench.findings import judge
+
+    reading = store.read(options.results)
+    if options.suite is not None and options.suite not in reading.suites:
+        known = nearest(options.suite, reading.suites)
+        raise SuiteError(
+            f"{options.results}: no records of a suite '{options.suite}'{known} (bench run {options.suite})"
+        )
+    suites = [suite for name, suite in reading.suites.items() if options.suite in (None, name)]
+    judged = {suite.name: judge(suite, reading.of_suite(suite)) for suite in suites}
+    lines = [
+        f"{name}: {found.verdict:10} {found.claim.statement}\n    {found.reason}"
+        for name in judged
+        for found in judged[name]
+    ]
+    _show(options, judged, "\n".join(lines) or "no findings: no suite with records makes a statement")
+    return _name_problems(reading.problems)
+
+
+def site(options: argparse.Namespace) -> int:
+    """Build the results site, or serve it."""
+    from bench import site as site_module
+
+    catalog = Catalog(options.plugins)
+    if options.action == "serve":
+        site_module.serve(options.results, options.port, catalog)
+        return FINE
+    report = site_module.build(options.results, options.output, catalog)
+    print(f"{report.pages} pages in {options.output}/index.html")
+    return _name_problems(report.problems)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write all measurements as one table."""
+    from bench import export as exporting
+
+    frame = exporting.read(options.results)
+    exporting.write(frame, options.file)
+    print(f"{len(frame)} rows in {options.file}")
+    return FINE
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON Schema of suite files or of records."""
+    from bench import suite
+    from bench.records import Record
+
+    found = suite.schema() if options.of == "suite" else msgspec.json.schema(Record)
+    print(json.dumps(found, indent=2))
+    return FINE
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Say which datasets, weights, runtimes, backends and devices are here."""
+    from bench import doctor as doctoring
+
+    found = doctoring.examine(Catalog(options.plugins))
+    _show(options, found, doctoring.text(found))
+    return FINE
+
+
+def clean(options: argparse.Namespace) -> int:
+    """Delete networks that no record in the results folder names, and all logs."""
+    from bench.run import clean as cleaning
+
+    print(cleaning(options.results, everything=options.all))
+    return FINE
+
+
+def _plan(options: argparse.Namespace, catalog: Catalog | None = None) -> Any:
+    from bench import plan as planning
+    from bench import suite as suites
+    from bench.query import Query
+    from bench.run import home
+
+    catalog = catalog or Catalog(options.plugins)
+    suite = suites.read(suites.find(options.suite), catalog)
+    made = planning.make(
+        suite,
+        catalog,
+        options.results,
+        home().artifacts,
+        only=Query(options.only) if options.only else None,
+        fresh=options.fresh,
+        retry_failed=options.retry_failed,
+        backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
+    )
+    return suite, made
+
+
+def _show(options: argparse.Namespace, value: Any, text: str) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() if options.json else text)
+
+
+def _name_problems(problems: Sequence[str]) -> int:
+    for problem in problems:
+        print(f"bench: skipped {problem}", file=sys.stderr)
+    return BROKEN_RECORDS if problems else FINE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Train and measure grids of Keras models, and publish what was found.",
+        epilog="exit codes: 0 fine; 1 a regression or a failed run; 2 bad input; 3 nothing comparable; "
+        "4 broken records were skipped; 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"bench {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(
+        function: Any, *, as_json: bool = False, results: bool = True, plugins: bool = False
+    ) -> argparse.ArgumentParser:
+        summary = function.__doc__.splitlines()[0]
+        added = verbs.add_parser(
+            function.__name__.rstrip("_"), help=summary[0].lower() + summary[1:-1], description=summary
+        )
+        added.set_defaults(verb=function, json=False)
+        if as_json:
+            added.add_argument("--json", action="store_true", help="print JSON")
+        if results:
+            added.add_argument(
+                "--results",
+                type=Path,
+                default=Path("results"),
+                metavar="DIR",
+                help="where records lie (default: %(default)s)",
+            )
+        if plugins:
+            added.add_argument(
+                "--plugins",
+                type=Path,
+                action="append",
+                default=[],
+                metavar="DIR",
+                help="a folder of your own plugins; repeatable",
+            )
+        return added
+
+    added = verb(list_, as_json=True, results=False, plugins=True)
+    added.add_argument("kind", nargs="?", choices=[*KINDS, "suites"], help="what to list (default: all)")
+
+    for function in (plan, run):
+        added = verb(function, as_json=function is plan, plugins=True)
+        added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
+        added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
+        added.add_argument("--fresh", action="store_true", help="execute although cached, and add to the history")
+        added.add_argument("--retry-failed", action="store_true", help="execute what failed before")
+    added.add_argument(
+        "--workers", type=_positive, metavar="N", help="trainings side by side (default: cores ÷ the suite's threads)"
+    )
+    added.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="stop a node after this long (default: the suite's timeout_s, or never)",
+    )
+
+    added = verb(show, as_json=True)
+    added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
+
+    added = verb(check, as_json=True)
+    added.add_argument(
+        "--baseline",
+        default="HEAD",
+        metavar="REV|DIR",
+        help="a git revision or a folder of records (default: %(default)s)",
+    )
+    added.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="an accuracy drop that does not matter, 0–1 (default: %(default)s)",
+    )
+    added.add_argument(
+        "--latency-tolerance",
+        type=float,
+        default=0.10,
+        metavar="SHARE",
+        help="a relative slow-down that does not matter (default: %(default)s)",
+    )
+
+    added = verb(findings, as_json=True)
+    added.add_argument("suite", nargs="?", metavar="SUITE", help="a suite with records (default: all)")
+
+    added = verb(site, plugins=True)
+    added.add_argument("action", choices=["build", "serve"])
+    added.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/site"),
+        metavar="DIR",
+        help="where the site goes (default: %(default)s)",
+    )
+    added.add_argument("--port", type=_positive, default=8000, metavar="N", help="of `serve` (default: %(default)s)")
+
+    added = verb(export)
+    added.add_argument("file", type=Path, metavar="FILE", help="ends in .csv, .json or .parquet")
+
+    added = verb(schema, results=False)
+    added.add_argument("of", choices=["suite", "record"])
+
+    verb(doctor, as_json=True, results=False, plugins=True)
+
+    added = verb(clean)
+    added.add_argument("--all", action="store_true", help="delete every network; what needs one trains it again")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
+    return int(text)

@@ -1,0 +1,70 @@
+"""Errors that a person can mend, each with the exit code of the command that meets it.
+
+    BenchError            2  base of all: one line that says where, what is wrong and what to do
+    ├── SuiteError        2  a suite file, or an expression over its runs, that cannot be read
+    ├── PluginError       2  an unknown plugin, or a call that does not fit its parameters
+    ├── DataError         2  a dataset that is missing, damaged or unsafe to read
+    ├── RecordError       4  a record that is broken or of a newer schema
+    ├── Unsupported       –  this combination cannot work; becomes a record with that status
+    ├── Diverged          –  the loss stopped being a finite number; becomes a record likewise
+    └── NothingToCompare  3  a check without a single comparable pair
+
+Anything else that reaches the top is a bug and shows its traceback.
+
+Exit codes of every verb: 0 fine; 1 a regression or a failed run; 2 bad input; 3 nothing
+comparable; 4 broken records were skipped; 130 interrupted.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+FINE = 0
+FAILED = 1
+BAD_INPUT = 2
+NOTHING_COMPARABLE = 3
+BROKEN_RECORDS = 4
+INTERRUPTED = 130
+
+
+class BenchError(Exception):
+    """A fault that the reader can mend; its text is one line: where, what, cure."""
+
+    exit_code = BAD_INPUT
+
+
+class SuiteError(BenchError):
+    """A suite file, or an expression over its runs, that cannot be read."""
+
+
+class PluginError(BenchError):
+    """An unknown plugin, or a call that does not fit its parameters."""
+
+
+class DataError(BenchError):
+    """A dataset that is missing, damaged or unsafe to read."""
+
+
+class RecordError(BenchError):
+    """A record that is broken or of a newer schema."""
+
+    exit_code = BROKEN_RECORDS
+
+
+class Unsupported(BenchError):
+    """A combination that cannot work; the text is the reason."""
+
+
+class Diverged(BenchError):
+    """The training loss stopped being a finite number."""
+
+
+class NothingToCompare(BenchError):
+    """A check found no pair of records to compare, which is never a pass."""
+
+    exit_code = NOTHING_COMPARABLE
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known word most like `word`, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,1 @@
+"""How finished networks are measured: latency, throughput, operations, and the machine's health."""

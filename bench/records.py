@@ -1,0 +1,356 @@
+"""What a node of the plan leaves behind: one immutable JSON record, whatever its outcome.
+
+The structs here are reader, validator and JSON Schema at once. Proportions are 0 to 1, times
+carry their unit in the name, absent figures are null. `decode` reads any schema up to `SCHEMA`
+by way of `UPGRADES`; a newer one is refused by name, never guessed at.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bench.errors import RecordError
+
+SCHEMA = 1
+CELL_HASH = 1
+"""Version of the cell's hash; part of what is hashed."""
+
+Scalar = bool | int | float | str | None
+Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "unsupported"]
+NodeKind = Literal["train", "derive", "measure"]
+ArtifactFormat = Literal["keras", "litert", "onnx"]
+Better = Literal["higher", "lower", "none"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Use(Struct, frozen=True):
+    """A plugin with its parameters, defaults filled in: what `custom_cnn(width=32)` resolves to."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        """Return the call as a suite file would write it, every parameter spelled out."""
+        inside = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
+        return f"{self.name}({inside})" if inside else self.name
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a network is trained; in a suite, a list in any of these is one more axis."""
+
+    epochs: Positive = 10
+    batch_size: Positive = 64
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
+    momentum: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.9
+    """Used by sgd (with Nesterov's correction) and rmsprop."""
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    """step divides the rate by ten after one half and again after three quarters."""
+    warmup_epochs: NotNegative = 0
+    loss: Literal["auto", "crossentropy", "mse", "mae", "huber"] = "auto"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    """Share of the training part that is held out for selection."""
+
+
+class Cell(Struct, frozen=True):
+    """One point of the grid, resolved: nothing is left to a default that could change."""
+
+    dataset: Use
+    source: str
+    """The dataset's handle and version, e.g. `hojjatk/mnist-dataset/versions/1`."""
+    architecture: Use
+    techniques: tuple[Use, ...] = ()
+    training: Training = Training()
+
+
+class MeasureSpec(Struct, frozen=True):
+    """What a `measure` node measures."""
+
+    runtime: Use
+    profile: Literal["smoke", "standard", "rigorous"]
+    batch_sizes: tuple[int, ...]
+    threads: int
+
+
+class Measurement(Struct, frozen=True, omit_defaults=True):
+    """One number with all that is needed to read it."""
+
+    name: str
+    value: float
+    unit: str
+    better: Better
+    n: int | None = None
+    """How many observations stand behind the value: test examples, or timed calls."""
+    low: float | None = None
+    high: float | None = None
+    """95 % interval: binomial (Wilson) for proportions, order statistics for percentiles."""
+    split: Literal["train", "validation", "test"] | None = None
+    runtime: str | None = None
+    batch_size: int | None = None
+    statistic: str | None = None
+    """`p50`, `p90`, `p99`, `mean`, `macro`, …"""
+    class_name: str | None = None
+
+
+class Series(Struct, frozen=True, omit_defaults=True):
+    """Values along a named axis: a learning curve, a quantile sketch of latencies."""
+
+    name: str
+    axis: str
+    """`epoch`, `quantile`, `confidence`, `step`, `stage`, `trial`."""
+    points: list[float]
+    values: list[float | None]
+    unit: str = ""
+    split: str | None = None
+    runtime: str | None = None
+    batch_size: int | None = None
+
+
+class Diagnosis(Struct, frozen=True):
+    """What a diagnostic found: curves, or a picture."""
+
+    title: str
+    series: tuple[Series, ...] = ()
+    picture_svg: str | None = None
+
+
+class Timing(Struct, frozen=True):
+    """Whether the timings of one runtime and batch size can be trusted, and why not."""
+
+    runtime: str
+    batch_size: int
+    validity: Literal["valid", "unstable", "invalid"]
+    reasons: tuple[str, ...] = ()
+
+
+class Layer(Struct, frozen=True):
+    """A row of a network's layer table."""
+
+    name: str
+    type: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    macs: int
+
+
+class Artifact(Struct, frozen=True):
+    """A network on disk, under `.bench/artifacts/`; never in `results/`."""
+
+    digest: str
+    """SHA-256 over configuration and weights (keras) or over the file (other formats)."""
+    format: ArtifactFormat
+    file: str
+    size_bytes: int
+    outputs: Literal["logits", "probabilities"]
+
+
+class Hardware(Struct, frozen=True):
+    """What a timing depends on besides the program."""
+
+    fingerprint: str
+    cpu: str
+    cores: int
+    memory_gib: float
+    instruction_sets: tuple[str, ...]
+    system: str
+    accelerators: tuple[str, ...] = ()
+    driver: str | None = None
+
+
+class Data(Struct, frozen=True):
+    """The arrays that a run saw. Records compare only where `test_fingerprint` agrees."""
+
+    source: str
+    train_fingerprint: str
+    test_fingerprint: str
+    n_train: int
+    n_validation: int
+    n_test: int
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    class_counts: dict[str, list[int]] = {}
+    """Examples of each class, in the order of `classes`, for each split."""
+    verified: bool | None = None
+    """Whether the files match their published checksums; null where none are published."""
+
+
+class Provenance(Struct, frozen=True):
+    """Where a record comes from, in enough detail to make it again."""
+
+    commit: str | None
+    dirty: bool | None
+    python: str
+    packages: dict[str, str]
+    hardware: Hardware
+    backend: str
+    device: str
+    threads: int
+    determinism: bool
+    jit_compile: bool | None
+    code: dict[str, str]
+    """Fingerprint of each source file that the result depends on, by plugin or module."""
+
+
+class Fault(Struct, frozen=True):
+    """Why a node did not finish."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One executed node. See the modules `bench.worker` (who fills it) and `bench.store` (where it lies)."""
+
+    schema: int = SCHEMA
+    created: str
+    """UTC, ISO 8601, to the second."""
+    suite: str
+    node: NodeKind
+    cell_id: str
+    cell: Cell
+    seed: int | None
+    fold: int
+    status: Status
+    error: Fault | None = None
+    measure: MeasureSpec | None = None
+    """Set for `measure` nodes alone."""
+    phases_s: dict[str, float] = {}
+    """Seconds of each phase: load, build, fit, evaluate, save, …"""
+    provenance: Provenance
+    data: Data | None = None
+    parents: tuple[str, ...] = ()
+    """Digests of the artifacts that this node started from."""
+    artifact: Artifact | None = None
+    """What a `train` or `derive` node made."""
+    measurements: tuple[Measurement, ...] = ()
+    series: tuple[Series, ...] = ()
+    confusion: list[list[int]] | None = None
+    """Rows are true classes, columns predictions, over the whole test set."""
+    correct: bytes | None = None
+    """One bit per test example, most significant first (numpy.packbits), in test order."""
+    timings: tuple[Timing, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    diagnostics: dict[str, Diagnosis] = {}
+
+    def value(self, name: str, **where: Any) -> float | None:
+        """Return the first measurement of that name whose fields equal `where`, or None."""
+        for m in self.measurements:
+            if m.name == name and all(getattr(m, key) == want for key, want in where.items()):
+                return m.value
+        return None
+
+
+class SuiteCell(Struct, frozen=True):
+    """A row of the suite's grid, by the names that a reader knows it by."""
+
+    cell_id: str
+    label: str
+    """Short and unique within the suite, e.g. `resnet20 · augment · epochs=30`."""
+    dataset: str
+    architecture: str
+    recipe: str
+    cell: Cell
+
+
+class Exclusion(Struct, frozen=True):
+    """Cells of the grid that are left out, and why."""
+
+    label: str
+    reason: str
+
+
+class Claim(Struct, frozen=True, forbid_unknown_fields=True):
+    """A statement of a suite, to be tested on its records: is `compare` better than `against`?
+
+    Both are expressions as in `bench run --only`. Runs are paired by every axis on which the
+    two sides do not differ, and by seed and fold.
+    """
+
+    statement: str
+    compare: str
+    against: str
+    metric: str = "accuracy"
+    expect: Literal["higher", "lower", "equal"] = "higher"
+    by: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Smallest difference that counts, in the metric's own unit; for `equal`, the largest allowed."""
+
+
+class PluginNote(Struct, frozen=True):
+    """What the site says of a plugin even when its file is gone."""
+
+    title: str
+    paper: str | None = None
+
+
+class SuiteRecord(Struct, frozen=True, kw_only=True):
+    """The resolved suite, written beside its records: `results/<suite>/suite-<digest>.json`."""
+
+    schema: int = SCHEMA
+    created: str
+    name: str
+    digest: str
+    title: str
+    about: str
+    expect: dict[str, str]
+    axes: dict[str, list[str]]
+    """Name of each axis with its values as written: datasets, architectures, recipes, …"""
+    recipes: dict[str, list[str]]
+    baseline: str
+    """The recipe that the others are judged against."""
+    seeds: list[int]
+    folds: list[int]
+    profile: str
+    runtimes: list[str]
+    cells: tuple[SuiteCell, ...]
+    exclusions: tuple[Exclusion, ...]
+    findings: tuple[Claim, ...]
+    plugins: dict[str, PluginNote]
+    """By `architectures/resnet20`."""
+
+
+def canonical(value: Any) -> bytes:
+    """Return the one JSON text of a value: keys sorted, no spaces, structs as objects."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def cell_id(cell: Cell) -> str:
+    """Return a readable slug and 8 hex digits, equal for equal resolved cells and for no others."""
+    digest = hashlib.sha256(canonical({"hash": CELL_HASH, "cell": cell})).hexdigest()
+    words = [cell.dataset.name, cell.architecture.name, *(use.name for use in cell.techniques)]
+    return f"{'-'.join(words).replace('_', '')[:60]}-{digest[:8]}"
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From each old schema, the step to the next."""
+
+AnyRecord = TypeVar("AnyRecord", bound=Struct)
+
+
+class _Version(msgspec.Struct):
+    schema: int
+
+
+def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
+    """Read a record, or the part of it that `kind` asks for; raise RecordError, naming `where`, if that fails."""
+    try:
+        schema = msgspec.json.decode(text, type=_Version).schema
+        if schema == SCHEMA:
+            return msgspec.json.decode(text, type=kind)
+        if schema > SCHEMA:
+            raise RecordError(
+                f"{where}: written with schema {schema}, this bench reads up to {SCHEMA}; update bench to read it"
+            )
+        fields = msgspec.json.decode(text)
+        while fields["schema"] < SCHEMA:
+            fields = UPGRADES[fields["schema"]](fields)
+        return msgspec.convert(fields, type=kind)
+    except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
+        raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error

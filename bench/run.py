@@ -1,0 +1,143 @@
+"""The verbs `run` and `clean`: a plan and the machine → records, and what a person is told."""
+
+import os
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import store
+from bench.catalog import Catalog
+from bench.measure.hardware import hardware
+from bench.plan import Node, Plan
+from bench.records import Record, Status
+from bench.runner import local
+from bench.runner.watch import LiveWatch, PlainWatch, duration
+from bench.suite import Suite
+from bench.tasks import Home, commit, failure
+
+FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
+
+
+def home() -> Home:
+    """Return the folder of artifacts, scratch and logs: `BENCH_HOME`, or `.bench` here."""
+    return Home(Path(os.environ.get("BENCH_HOME", ".bench")).absolute())
+
+
+def run_suite(
+    suite: Suite,
+    plan: Plan,
+    catalog: Catalog,
+    *,
+    results: Path,
+    workers: int | None,
+    timeout_s: float | None,
+    worker: str = "bench.worker",
+) -> bool:
+    """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
+    console = Console()
+    threads = suite.written.threads or hardware().cores
+    head, dirty = commit()
+    settings = local.Settings(
+        suite=suite.name,
+        results=results,
+        home=home(),
+        plugins=catalog.folders,
+        backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        threads=threads,
+        workers=workers or max(1, hardware().cores // threads),
+        timeout_s=timeout_s or suite.written.timeout_s,
+        diagnostics=suite.diagnostics,
+        commit=head,
+        dirty=dirty,
+        worker=worker,
+    )
+    due = [node for node in plan.nodes.values() if node.due]
+    console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
+    if console.is_terminal and due:
+        with LiveWatch(plan, settings.workers, console) as watch:
+            new = local.run(plan, settings, watch)
+    else:
+        new = local.run(plan, settings, PlainWatch(plan, settings.workers, console))
+    new += _keep_unsupported(plan, settings)
+    store.write_suite(results, suite.record(catalog))
+    standing = _standing(plan, new)
+    if due:
+        console.print(_table(plan, standing))
+    broken = [name for name, status in standing.items() if status in FAILURES]
+    for name in broken:
+        console.print(f"{name} stands {standing[name]}", markup=False, highlight=False, soft_wrap=True)
+    if broken:
+        console.print(
+            f"{len(broken)} failed; see them with: bench show RUN; again: bench run {suite.name} --retry-failed",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return bool(broken)
+
+
+def _intention(plan: Plan, due: list[Node], workers: int) -> str:
+    runs = len([run for run in plan.runs if run.status != "excluded"])
+    if not due:
+        return f"{plan.suite}: {runs} runs, nothing to do"
+    cost = duration(plan.cost_s / workers)
+    nodes = f"{len(due)} of {len(plan.nodes)} nodes to execute"
+    return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} workers"
+
+
+def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
+    """Leave a record for each cell that cannot work, unless there is one."""
+    made = []
+    for node in plan.nodes.values():
+        if node.status == "unsupported" and node.record is None and node.kind != "measure":
+            task = local.task_of(node, settings, threads=settings.threads, parent=None)
+            made.append(failure(task, "unsupported", "Unsupported", node.reason))
+            store.write(settings.results, made[-1])
+    return made
+
+
+def _standing(plan: Plan, new: list[Record]) -> dict[str, str]:
+    """Return what each node of the plan has come to, by id."""
+    standing = {node.id: "cached" if node.status == "cached" else node.status for node in plan.nodes.values()}
+    for record in new:
+        name = f"{record.cell_id}-s{record.seed}" + (f"-f{record.fold}" if record.fold else "")
+        standing[f"{name}/{record.measure.runtime.name}" if record.measure else name] = record.status
+    return {name: str(status) for name, status in standing.items()}
+
+
+def _table(plan: Plan, standing: dict[str, str]) -> Table:
+    """Return one row a cell: how many of its nodes came to what."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("cell", "runs", "nodes"):
+        table.add_column(title)
+    nodes: dict[str, set[str]] = defaultdict(set)
+    runs: dict[str, int] = defaultdict(int)
+    for run in plan.runs:
+        if run.status != "excluded":
+            nodes[run.label] |= {name for name in run.nodes if name.startswith(run.id)}
+            runs[run.label] += 1
+    for label, names in nodes.items():
+        statuses = [standing[name] for name in names]
+        counts = [f"{statuses.count(status)} {status.replace('_', ' ')}" for status in sorted(set(statuses))]
+        table.add_row(label, str(runs[label]), ", ".join(counts))
+    return table
+
+
+def clean(results: Path, *, everything: bool) -> str:
+    """Delete logs, scratch and the networks that no record names (or all); return what was done in one line."""
+    place = home()
+    headers, _ = store.headers(results)
+    named = set() if everything else {header.artifact.file for header in headers if header.artifact}
+    doomed = [path for path in place.artifacts.glob("*") if path.name not in named]
+    size = sum(path.stat().st_size for path in doomed)
+    for path in doomed:
+        path.unlink()
+    for folder in (place.scratch, place.logs):
+        shutil.rmtree(folder, ignore_errors=True)
+    return (
+        f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB; those that records name are kept"
+        if not everything
+        else f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB"
+    )

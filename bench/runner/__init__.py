@@ -1,0 +1,1 @@
+"""From nodes of the plan to worker processes and back to records."""

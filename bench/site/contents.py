@@ -1,0 +1,56 @@
+"""A results folder → all that a site consists of; still without MkDocs."""
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bench import store
+from bench.catalog import KINDS, Catalog
+from bench.site import catalogue, model, pages
+from bench.site.rendering import Rendered, plain, render
+
+MEASURING, ARCHITECTURE = "measuring.md", "architecture.md"
+"""The pages written by hand, in `site/pages/`."""
+
+
+class Site(Struct, frozen=True):
+    """All generated pages, and how to find the first ones."""
+
+    pages: dict[str, Rendered]
+    navigation: list[Any]
+    """As `nav` in mkdocs.yml."""
+    problems: tuple[str, ...]
+    """One line for each record that was skipped."""
+
+
+def gather(results: Path, catalog: Catalog) -> Site:
+    """Read the results and render every page; an absent or empty folder is a site that says how to begin."""
+    reading = store.read(results)
+    views = [model.view(suite, reading.of_suite(suite)) for suite in reading.suites.values()]
+    problems = (*reading.problems, *_orphans(reading), *(problem for view in views for problem in view.problems))
+    makers = pages.made_by(reading.records)
+    site = [pages.home(views, problems), pages.suites(views), *catalogue.pages(catalog, views)]
+    for view in views:
+        site.append(pages.suite(view, tuple(p for p in problems if f"/{view.suite.name}/" in p)))
+        site += [pages.cell(view, board, row, reading, makers) for board in view.boards for row in board.rows]
+    rendered = render(site, extra=(MEASURING, ARCHITECTURE))
+    return Site(pages=rendered, navigation=_navigation(views), problems=problems)
+
+
+def _orphans(reading: store.Reading) -> list[str]:
+    """Name the suites whose records no page can show, since the resolved suite beside them is gone."""
+    homeless = {record.suite for record in reading.records} - reading.suites.keys()
+    return [f"{name}: records without a suite-*.json beside them; run `bench plan {name}`" for name in sorted(homeless)]
+
+
+def _navigation(views: list[model.SuiteView]) -> list[Any]:
+    suites = [{plain(view.suite.title): pages.suite_path(view.suite.name)} for view in views]
+    kinds = [{kind.capitalize(): catalogue.index_path(kind)} for kind in KINDS]
+    return [
+        {"Results": "index.md"},
+        {"Suites": [{"All suites": pages.SUITES}, *suites]},
+        {"Catalogue": kinds},
+        {"How we measure": MEASURING},
+        {"Architecture": ARCHITECTURE},
+    ]

@@ -1,0 +1,71 @@
+"""Timings joined over seeds: one line for each runtime, number of threads and batch size."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from bench import stats
+from bench.records import Record
+from bench.stats import Interval
+
+
+class Deployment(Struct, frozen=True):
+    """What was measured on one runtime at one batch size, over all seeds."""
+
+    runtime: str
+    threads: int
+    batch_size: int
+    p50_ms: Interval
+    p90_ms: float | None
+    p99_ms: float | None
+    first_call_ms: float | None
+    throughput: float | None
+    """Examples a second."""
+    memory_bytes: float | None
+    validity: str
+    reasons: tuple[str, ...]
+    calls: int
+    """Timed calls of all seeds."""
+
+
+def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
+    """Return the timings of `measure` records of one cell, fastest runtime first at each batch size."""
+    groups = defaultdict(list)
+    for record in measures:
+        if record.measure is not None:
+            for batch_size in record.measure.batch_sizes:
+                groups[str(record.measure.runtime), record.measure.threads, batch_size].append(record)
+    found = (_deployment(*key, records) for key, records in groups.items())
+    return tuple(sorted((d for d in found if d), key=lambda d: (d.batch_size, d.p50_ms.value)))
+
+
+def _deployment(runtime: str, threads: int, batch_size: int, records: list[Record]) -> Deployment | None:
+    def values(name: str, **where: str) -> list[float]:
+        found = (record.value(name, batch_size=batch_size, **where) for record in records)
+        return [value for value in found if value is not None]
+
+    def mean(name: str, **where: str) -> float | None:
+        known = values(name, **where)
+        return sum(known) / len(known) if known else None
+
+    medians = values("latency_ms", statistic="p50")
+    if not medians:
+        return None
+    timings = [t for record in records for t in record.timings if t.batch_size == batch_size]
+    worst = max((t.validity for t in timings), key=("valid", "unstable", "invalid").index, default="valid")
+    timed = [m for record in records for m in record.measurements if m.name == "latency_ms" and m.statistic == "p50"]
+    return Deployment(
+        runtime=runtime,
+        threads=threads,
+        batch_size=batch_size,
+        p50_ms=stats.mean_interval(medians),
+        p90_ms=mean("latency_ms", statistic="p90"),
+        p99_ms=mean("latency_ms", statistic="p99"),
+        first_call_ms=mean("first_call_ms"),
+        throughput=mean("throughput"),
+        memory_bytes=mean("memory_bytes"),
+        validity=worst,
+        reasons=tuple(dict.fromkeys(reason for t in timings for reason in t.reasons)),
+        calls=sum(m.n or 0 for m in timed if m.batch_size == batch_size),
+    )

@@ -1,0 +1,204 @@
+"""The figures of the pages: which numbers go into each chart, and what the chart says in words."""
+
+from collections.abc import Iterable
+
+from bench.records import Diagnosis, Record, Series
+from bench.site import model, words
+from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
+from bench.site.model import Board, Row, SuiteView
+from bench.stats import Interval
+
+
+def trade_off(board: Board, index: int) -> Figure | None:
+    """Return score against latency, or None with fewer than two rows to compare."""
+    timed = [(row, row.fastest, row.score) for row in board.scored if row.fastest and row.score]
+    if len(timed) < 2:
+        return None
+    metric = board.metric
+    points = tuple(
+        Point(
+            label=row.cell.label,
+            x=fastest.p50_ms.value,
+            y=score.value,
+            low=score.low,
+            high=score.high,
+            best=row in board.frontier,
+            tip=f"{row.cell.label}: {words.milliseconds(fastest.p50_ms.value)}, {words.spread(score, metric.percent)}",
+        )
+        for row, fastest, score in timed
+    )
+    front = sorted((point for point in points if point.best), key=lambda point: point.x)
+    ends = " to ".join(
+        f"{point.label} ({words.milliseconds(point.x)}, {words.number(point.y, metric.percent)})"
+        for point in dict.fromkeys((front[0], front[-1]))
+    )
+    return Figure(
+        name=f"trade-off-{index}",
+        title=f"{metric.title} against latency",
+        finding=f"{words.plural(len(front), 'row')} of {len(points)} on the frontier: {ends}.",
+        caption=(
+            f"{metric.title}: mean over seeds, n = {_counts(score for _, _, score in timed)}, with 95 % t-interval. "
+            "Latency: p50 of one example (batch 1) on each row's fastest runtime, mean over seeds. "
+            "Round blue points joined by the line: no other row is both faster and better."
+        ),
+        chart=Scatter(
+            x_label="latency p50, batch 1 (ms, logarithmic)",
+            y_label=_with_unit(metric),
+            points=points,
+            percent=metric.percent,
+        ),
+    )
+
+
+def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
+    """Return what each recipe changes against the baseline, or None where nothing can be paired."""
+    found = model.effects(view, board)
+    if not found:
+        return None
+    metric = view.metric
+    rows = tuple(
+        Effect(group=effect.row.cell.recipe, label=_without_recipe(effect.row), difference=effect.difference)
+        for effect in found
+    )
+    strongest = max(rows, key=lambda row: abs(row.difference.value))
+    sure = sum(1 for row in rows if _excludes_zero(row.difference))
+    unit = "percentage points" if metric.percent else metric.name
+    return Figure(
+        name=f"effects-{index}",
+        title=f"Effect of each recipe on {metric.title.lower()}",
+        finding=(
+            f"Of {words.plural(len(rows), 'difference')} from {view.suite.baseline}, {sure} lie beyond noise. "
+            f"The largest is {strongest.group} on {strongest.label}: "
+            f"{words.difference(strongest.difference, metric.percent)} {unit}."
+        ),
+        caption=(
+            f"Difference from the recipe “{view.suite.baseline}” in {unit}, runs paired by seed and fold, "
+            f"n = {_counts(row.difference for row in rows)} pairs, with 95 % interval over seeds and test examples. "
+            "Blue: better. Orange: worse. Neither: the interval includes zero."
+        ),
+        chart=Effects(
+            x_label=f"{metric.title.lower()} − {view.suite.baseline} ({unit})",
+            rows=rows,
+            percent=metric.percent,
+            better=metric.better,
+        ),
+    )
+
+
+def learning_curves(row: Row) -> list[Figure]:
+    """Return one figure for each quantity that was recorded at every epoch."""
+    found = [(record, series) for record in row.records if record in row.models for series in record.series]
+    curves = [(record, series) for record, series in found if series.axis == "epoch"]
+    return [
+        _curves(name, [(record, series) for record, series in curves if series.name == name])
+        for name in dict.fromkeys(series.name for _, series in curves)
+    ]
+
+
+def _curves(name: str, curves: list[tuple[Record, Series]]) -> Figure:
+    percent = name in words.SHARES
+    lines = tuple(
+        Line(label=series.split or name, x=tuple(series.points), y=tuple(series.values), seed=record.seed)
+        for record, series in curves
+    )
+    last: dict[str, list[float]] = {}
+    for line in lines:
+        last.setdefault(line.label, []).extend([value for value in line.y if value is not None][-1:])
+    ends = ", ".join(f"{words.number(sum(v) / len(v), percent)} ({label})" for label, v in last.items() if v)
+    unit = curves[0][1].unit
+    seeds = len({record.seed for record, _ in curves})
+    return Figure(
+        name=f"epochs-{name}",
+        title=f"{name.capitalize()} by epoch",
+        finding=f"Mean {name} after the last epoch: {ends}.",
+        caption=f"One line for each of {words.plural(seeds, 'seed')}; no smoothing.",
+        chart=Lines(
+            x_label="epoch",
+            y_label=f"{name} (%)" if percent else f"{name} ({unit})" if unit not in {"", "1"} else name,
+            lines=lines,
+            percent=percent,
+        ),
+    )
+
+
+def latencies(row: Row) -> Figure | None:
+    """Return the distribution of latency on each runtime, batch 1."""
+    series = [
+        (record, series)
+        for record in row.measures
+        for series in record.series
+        if series.axis == "quantile" and series.name == "latency_ms" and series.batch_size in (None, 1)
+    ]
+    if not series:
+        return None
+    lines = tuple(
+        Line(
+            label=str(record.measure.runtime.name) if record.measure else one.runtime or "",
+            x=tuple(100 * point for point in one.points),
+            y=tuple(one.values),
+            seed=record.seed,
+        )
+        for record, one in series
+    )
+    fastest = row.fastest
+    return Figure(
+        name="latency",
+        title="Latency by percentile",
+        finding=(
+            f"Fastest: {fastest.runtime}, half of all calls within {words.milliseconds(fastest.p50_ms.value)}."
+            if fastest
+            else "No runtime has a valid timing."
+        ),
+        caption="Calls of one example (batch 1) after warm-up; one line for each seed’s network.",
+        chart=Lines(x_label="percentile of calls", y_label="latency (ms, logarithmic)", lines=lines, log_y=True),
+    )
+
+
+def diagnosis(name: str, found: Diagnosis) -> Figure | None:
+    """Return the curves of a diagnostic, or None where it has none."""
+    if not found.series:
+        return None
+    first = found.series[0]
+    percent = all(series.name in words.SHARES for series in found.series)
+    lines = tuple(
+        Line(
+            label=f"{series.name}, {series.split}" if series.split else series.name,
+            x=tuple(series.points),
+            y=tuple(series.values),
+        )
+        for series in found.series
+    )
+    span = [value for line in lines for value in line.y if value is not None]
+    limits = f"{words.number(min(span), percent)} to {words.number(max(span), percent)}" if span else "no values"
+    return Figure(
+        name=f"diagnostic-{name}",
+        title=found.title,
+        finding=f"{words.plural(len(lines), 'curve')} over {first.axis}, from {limits}.",
+        caption="The network of the first seed.",
+        chart=Lines(
+            x_label=first.axis,
+            y_label=f"value ({first.unit})" if first.unit not in {"", "1"} else "value",
+            lines=lines,
+            percent=percent,
+        ),
+    )
+
+
+def _counts(intervals: Iterable[Interval]) -> str:
+    """Return `3`, or `2 to 3` where rows differ."""
+    counts = sorted({interval.n for interval in intervals})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
+def _excludes_zero(interval: Interval) -> bool:
+    return interval.low is not None and interval.high is not None and (interval.low > 0 or interval.high < 0)
+
+
+def _without_recipe(row: Row) -> str:
+    """Return a row's label without the recipe, which heads the group."""
+    parts = [part for part in row.cell.label.split(" · ") if part != row.cell.recipe]
+    return " · ".join(parts) or row.cell.architecture
+
+
+def _with_unit(metric: model.Metric) -> str:
+    return f"{metric.title.lower()} (%)" if metric.percent else metric.title.lower()

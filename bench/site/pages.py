@@ -1,0 +1,225 @@
+"""The pages of a site, each as a path, a template and what the template shows; no HTML here."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bench import stats
+from bench.records import Record, SuiteCell, SuiteRecord
+from bench.site import figures
+from bench.site.charts import Figure
+from bench.site.model import Board, Row, SuiteView
+from bench.site.tables import confusions, faults, leaderboard, per_class, provenance
+from bench.stats import Difference
+from bench.store import Reading
+
+
+class Page(Struct, frozen=True):
+    """A page before it is rendered."""
+
+    path: str
+    """Of the Markdown file that MkDocs would have read, e.g. `suites/digits/index.md`."""
+    title: str
+    template: str
+    context: dict[str, Any]
+    figures: tuple[Figure, ...] = ()
+    """Every figure that the context holds."""
+    files: dict[str, str] = {}
+    """Text files to publish beside the page, by name."""
+    hide: tuple[str, ...] = ()
+    """Parts of the frame that this page goes without: `navigation`, `toc`."""
+    searchable: bool = True
+
+
+class Parent(Struct, frozen=True):
+    """What a cell's network was derived from."""
+
+    label: str
+    path: str | None
+    """Of its page, where this suite has one."""
+    difference: Difference | None
+    """In the suite's metric, derived minus parent, paired by seed and fold."""
+    agreement: float | None
+    """Share of test examples on which both give the same answer."""
+
+
+SUITES = "suites/index.md"
+"""Path of the page that lists all suites."""
+
+
+def suite_path(name: str) -> str:
+    """Return the path of a suite's page."""
+    return f"suites/{name}/index.md"
+
+
+def cell_path(suite: str, cell_id: str) -> str:
+    """Return the path of a cell's page."""
+    return f"suites/{suite}/{cell_id}.md"
+
+
+def plugin_path(kind: str, name: str) -> str:
+    """Return the path of a plugin's page in the catalogue."""
+    return f"catalogue/{kind}/{name}.md"
+
+
+def home(views: list[SuiteView], problems: tuple[str, ...]) -> Page:
+    """Return the page that says what was found, or how to begin where nothing was."""
+    found = [(view, finding) for view in views for finding in view.findings]
+    records = [record for view in views for record in view.records]
+    return Page(
+        path="index.md",
+        title="Results",
+        template="home.html.jinja",
+        hide=("navigation",),
+        context={
+            "views": views,
+            "findings": found,
+            "tally": Counter(finding.verdict for _, finding in found),
+            "problems": problems,
+            "runs": sum(view.runs for view in views),
+            "updated": max((record.created for record in records), default=""),
+            "machines": sorted({machine(record) for record in records}),
+        },
+    )
+
+
+def suites(views: list[SuiteView]) -> Page:
+    """Return the page that lists all suites."""
+    return Page(path=SUITES, title="All suites", template="suites.html.jinja", context={"views": views}, hide=("toc",))
+
+
+def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
+    """Return a suite's page: findings, leaderboards, charts and what did not work."""
+    boards = []
+    for index, board in enumerate(view.boards, start=1):
+        charts = (figures.trade_off(board, index), figures.recipe_effects(view, board, index))
+        boards.append((board, [chart for chart in charts if chart]))
+    return Page(
+        path=suite_path(view.suite.name),
+        title=view.suite.title,
+        template="suite.html.jinja",
+        hide=("navigation",),
+        context={
+            "view": view,
+            "suite": view.suite,
+            "boards": boards,
+            "facts": _facts(view),
+            "faults": faults(view),
+            "problems": problems,
+        },
+        figures=tuple(chart for _, charts in boards for chart in charts),
+        files={"leaderboard.csv": leaderboard(view)},
+    )
+
+
+def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict[str, Record]) -> Page:
+    """Return a cell's page; `makers` is the record that made each artifact, by digest."""
+    shown = row.models[0] if row.models else None
+    latency = figures.latencies(row)
+    diagnostics = shown.diagnostics if shown else {}
+    diagnoses = [(name, found, figures.diagnosis(name, found)) for name, found in diagnostics.items()]
+    charts = figures.learning_curves(row)
+    pictures = {f"diagnostic-{name}.svg": found.picture_svg for name, found, _ in diagnoses if found.picture_svg}
+    return Page(
+        path=cell_path(view.suite.name, row.cell.cell_id),
+        title=row.cell.label,
+        template="cell.html.jinja",
+        hide=("navigation",),
+        searchable=False,  # The leaderboard, which links here, is found; a thousand more hits would bury it.
+        context={
+            "view": view,
+            "suite": view.suite,
+            "row": row,
+            "rank": board.ranks.get(row.cell.cell_id),
+            "rivals": len(board.ranks),
+            "parent": _parent(view, row, makers),
+            "settings": list(msgspec.to_builtins(row.cell.cell.training).items()),
+            "only": only(view.suite, row.cell),
+            "commit": shown.provenance.commit if shown else None,
+            "charts": charts,
+            "latency": latency,
+            "diagnoses": diagnoses,
+            "classes": per_class(row),
+            "confusions": confusions(row),
+            "layers": next((record.layers for record in reversed(row.records) if record.layers), ()),
+            "provenance": provenance(shown) if shown else [],
+            "records": [(record, _name(reading.paths.get(id(record)))) for record in row.records],
+        },
+        figures=(*charts, *([latency] if latency else []), *(chart for _, _, chart in diagnoses if chart)),
+        files={name: text for name, text in pictures.items() if text},
+    )
+
+
+def only(suite: SuiteRecord, row: SuiteCell) -> str:
+    """Return the expression that picks one cell of its suite, empty where the suite has no other."""
+    singular = {"datasets": "dataset", "architectures": "architecture", "recipes": "recipe"}
+    training = row.cell.training
+    parts = []
+    for axis, values in suite.axes.items():
+        name = singular.get(axis, axis)
+        value = getattr(row if axis in singular else training, name, None)
+        if len(values) > 1 and value is not None:
+            written = str(value)
+            parts.append(f"{name}={written if written.isidentifier() else _literal(value)}")
+    return " and ".join(parts)
+
+
+def machine(record: Record) -> str:
+    """Return the hardware of a record as a reader names it."""
+    hardware = record.provenance.hardware
+    return ", ".join((hardware.cpu, *hardware.accelerators))
+
+
+def made_by(records: Iterable[Record]) -> dict[str, Record]:
+    """Return the record that made each artifact, by digest."""
+    return {record.artifact.digest: record for record in records if record.artifact}
+
+
+def _literal(value: Any) -> str:
+    # Single quotes, since the shell's are double.
+    return "'" + value.replace("'", '"') + "'" if isinstance(value, str) else repr(value)
+
+
+def _facts(view: SuiteView) -> list[tuple[str, str]]:
+    suite, rows = view.suite, view.rows
+    planned = len(rows) * len(suite.seeds) * len(suite.folds)
+    dates = sorted(record.created[:10] for record in view.records)
+    seeds, folds = len(suite.seeds), len(suite.folds)
+    facts = [
+        ("Cells", f"{len(rows):,}"),
+        ("Runs finished", f"{view.runs:,} of {planned:,}"),
+        ("Seeds", f"{seeds}" if folds == 1 else f"{seeds} on each of {folds} folds"),
+        ("Latency profile", suite.profile),
+        ("Hardware", "; ".join(view.facts(machine))),
+        ("Measured", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""),
+        ("Commit", ", ".join(commit[:10] for commit in view.facts(lambda record: record.provenance.commit))),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | None:
+    found = {}
+    for record in row.models:
+        origins = [makers[digest] for digest in record.parents if digest in makers and record.node == "derive"]
+        if origins:
+            found[record.seed, record.fold] = origins[0]
+    if not found:
+        return None
+    origin = next(iter(found.values()))
+    scores = {run: stats.score(record, view.metric.name) for run, record in found.items()}
+    known = next((other for other in view.rows if other.cell.cell_id == origin.cell_id), None)
+    techniques = " + ".join(use.name for use in origin.cell.techniques)
+    return Parent(
+        label=known.cell.label if known else f"{origin.cell.architecture} {techniques}".strip(),
+        path=cell_path(view.suite.name, origin.cell_id) if known and known is not row else None,
+        difference=stats.paired_scores(row.scores, {run: score for run, score in scores.items() if score}),
+        agreement=row.mean("agreement"),
+    )
+
+
+def _name(path: Path | None) -> str:
+    return "/".join(path.parts[-3:]) if path else ""

@@ -1,0 +1,129 @@
+"""Pages → HTML, by the Jinja templates beside this file.
+
+Everything is escaped unless it was made here: titles, labels and messages come from suite files
+and records. A link to a page that does not exist raises, so a site cannot have one.
+"""
+
+import os
+import posixpath
+import re
+from concurrent.futures import ProcessPoolExecutor
+from html import escape
+from multiprocessing import get_context
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown import Markdown
+from markupsafe import Markup
+from msgspec import Struct
+
+from bench import stats
+from bench.site import catalogue, charts, pages, words
+from bench.site.charts import Figure
+from bench.site.pages import Page
+
+FEW = 100
+"""So many charts are drawn sooner than further processes have started."""
+
+
+class Rendered(Struct, frozen=True):
+    """A finished page: the inner HTML, and text files to publish beside it."""
+
+    title: str
+    html: str
+    headings: tuple[tuple[str, str], ...]
+    """Id and text of each section's heading."""
+    hide: tuple[str, ...]
+    searchable: bool
+    files: dict[str, str]
+    """By path from the site's root."""
+
+
+def render(site: list[Page], extra: tuple[str, ...] = ()) -> dict[str, Rendered]:
+    """Render pages that may link to each other and to the paths in `extra`; the result is by path."""
+    known = {page.path for page in site} | set(extra)
+    drawn = iter(_draw([figure for page in site for figure in page.figures]))
+    environment = _environment()
+    return {page.path: _render(environment, page, known, {f.name: next(drawn) for f in page.figures}) for page in site}
+
+
+def destination(path: str) -> str:
+    """Return the folder at which a page is published: `a/b.md` at `a/b`, `a/index.md` at `a`."""
+    return posixpath.dirname(path) if posixpath.basename(path) == "index.md" else path.removesuffix(".md")
+
+
+def markdown(text: str) -> Markup:
+    """Return the HTML of a plugin's or suite's description; raw HTML, pictures and scripts stay text."""
+    reader = Markdown(extensions=["tables", "sane_lists", "fenced_code"])
+    reader.preprocessors.deregister("html_block")
+    for pattern in ("html", "image_link", "image_reference", "short_image_ref"):
+        reader.inlinePatterns.deregister(pattern)
+    html = reader.convert(text)
+    return Markup(re.sub(r'href="(?!https?:|#)[^"]*"', "", html))
+
+
+def inline(text: str) -> Markup:
+    """Return a one-line message as HTML, words between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+
+
+def _render(environment: Environment, page: Page, known: set[str], drawn: dict[str, str]) -> Rendered:
+    folder = destination(page.path)
+
+    def link(path: str) -> str:
+        if path not in known:
+            raise KeyError(f"{page.path} links to {path}, which is no page")
+        return posixpath.relpath(destination(path) or ".", folder or ".") + "/"
+
+    html = environment.get_template(page.template).render(
+        page=page,
+        link=link,
+        exists=lambda path: path in known,
+        svg=lambda figure: Markup(drawn[figure.name]),
+        **page.context,
+    )
+    tables = {f"{figure.name}.csv": charts.table(figure.chart) for figure in page.figures}
+    return Rendered(
+        title=page.title,
+        html=html,
+        hide=page.hide,
+        searchable=page.searchable,
+        headings=tuple(re.findall(r'<h2 id="([^"]+)">(.*?)<a', html)),
+        files={posixpath.join(folder, name): text for name, text in {**tables, **page.files}.items()},
+    )
+
+
+def _draw(figures: list[Figure]) -> list[str]:
+    """Draw all charts, by several processes where there are many."""
+    from bench.site.drawing import draw
+
+    workers = min(os.cpu_count() or 1, 8)
+    if len(figures) <= FEW or workers == 1:
+        return [draw(figure) for figure in figures]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(draw, figures, chunksize=25))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals |= {"words": words, "fewest_seeds": stats.FEWEST_SEEDS}
+    environment.globals["paths"] = {
+        "suites": pages.SUITES,
+        "suite": pages.suite_path,
+        "cell": pages.cell_path,
+        "plugin": pages.plugin_path,
+        "kind": catalogue.index_path,
+    }
+    environment.filters |= {"markdown": markdown, "inline": inline}
+    return environment
+
+
+def plain(title: str) -> str:
+    """Return a title that is safe where Material writes it without escaping: in <title>, header and navigation."""
+    return escape(title.replace("<", "‹").replace(">", "›"), quote=False)

@@ -1,0 +1,192 @@
+"""The folder of records: where each one lies, how it is written, how all are read.
+
+    results/<suite>/suite-<digest>.json                                 the resolved suite
+    results/<suite>/<cell>/<node>-s<seed>-<UTC>-<random>.json           one executed node
+
+Records are appended, never changed. A reader takes the newest finished one of each node; a
+broken file is named in `Reading.problems` and skipped.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bench import records
+from bench.errors import RecordError
+from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Record, Status, SuiteRecord
+
+
+class Reading(Struct, frozen=True):
+    """All that a results folder holds, oldest record first, and what could not be read."""
+
+    records: tuple[Record, ...]
+    suites: dict[str, SuiteRecord]
+    """The most recently resolved suite record of each name."""
+    problems: tuple[str, ...]
+    """One line for each file that was skipped."""
+    paths: dict[int, Path] = {}
+    """Where each record lies, by `id(record)`."""
+
+    def of_suite(self, suite: SuiteRecord) -> list[Record]:
+        """Return the records of the suite's cells, wherever they were made, oldest first."""
+        wanted = {cell.cell_id for cell in suite.cells}
+        return [record for record in self.records if record.cell_id in wanted]
+
+
+NodeKey = tuple[str, NodeKind, int | None, int, MeasureSpec | None]
+
+
+def key(record: Record) -> NodeKey:
+    """Return what makes two records executions of one node."""
+    return (record.cell_id, record.node, record.seed, record.fold, record.measure)
+
+
+def newest(found: list[Record]) -> list[Record]:
+    """Keep the newest finished record of each node, in the order first met."""
+    latest: dict[str, Record] = {}
+    for record in found:
+        if record.status == "finished":
+            name = repr(key(record))
+            if name not in latest or latest[name].created <= record.created:
+                latest[name] = record
+    return list(latest.values())
+
+
+class HardwareHeader(Struct, frozen=True):
+    """The part of `Hardware` that the planner needs."""
+
+    fingerprint: str
+
+
+class ProvenanceHeader(Struct, frozen=True):
+    """The part of `Provenance` that the planner needs."""
+
+    hardware: HardwareHeader
+    packages: dict[str, str]
+    backend: str
+    code: dict[str, str]
+
+
+class Header(Struct, frozen=True):
+    """The part of a record that the planner needs; the rest of the file is skipped, not parsed."""
+
+    schema: int
+    created: str
+    node: NodeKind
+    cell: Cell
+    seed: int | None
+    fold: int
+    status: Status
+    provenance: ProvenanceHeader
+    error: Fault | None = None
+    measure: MeasureSpec | None = None
+    phases_s: dict[str, float] = {}
+    parents: tuple[str, ...] = ()
+    artifact: Artifact | None = None
+
+
+def headers(results: Path) -> tuple[list[Header], list[str]]:
+    """Read what planning needs of every record, oldest first, and a line for each file that was skipped."""
+    found: list[Header] = []
+    problems: list[str] = []
+    for path in _record_paths(results):
+        try:
+            found.append(records.decode(path.read_bytes(), Header, str(path)))
+        except RecordError as error:
+            problems.append(str(error))
+    found.sort(key=lambda header: header.created)
+    return found, problems
+
+
+def now() -> str:
+    """Return the time as records carry it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_atomic(path: Path, text: bytes) -> None:
+    """Write a file that is either whole or not there, even after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write(results: Path, record: Record) -> Path:
+    """Append one record and return its path."""
+    node: str = record.node
+    if record.measure:
+        node = f"measure-{record.measure.runtime.name}"
+    fold = f"-f{record.fold}" if record.fold else ""
+    stamp = record.created.replace("-", "").replace(":", "")
+    name = f"{node}-s{record.seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
+    path = results / record.suite / record.cell_id / name
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    return path
+
+
+def write_suite(results: Path, suite: SuiteRecord) -> Path:
+    """Write the resolved suite; a suite that is already the newest of its name stays untouched."""
+    path = results / suite.name / f"suite-{suite.digest}.json"
+    latest, _ = _newest_suite(results / suite.name)
+    if latest is None or latest.digest != suite.digest:
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(suite), indent=1) + b"\n")
+    return path
+
+
+def read(results: Path) -> Reading:
+    """Read every record below `results`; an absent folder is an empty one."""
+    found: list[tuple[Record, Path]] = []
+    problems: list[str] = []
+    suites: dict[str, SuiteRecord] = {}
+    for folder in _folders(results):
+        suite, faults = _newest_suite(folder)
+        problems += faults
+        if suite is not None:
+            suites[suite.name] = suite
+    for path in _record_paths(results):
+        try:
+            found.append((records.decode(path.read_bytes(), Record, str(path)), path))
+        except RecordError as error:
+            problems.append(str(error))
+    found.sort(key=lambda pair: (pair[0].created, pair[1].name))
+    return Reading(
+        records=tuple(record for record, _ in found),
+        suites=suites,
+        problems=tuple(problems),
+        paths={id(record): path for record, path in found},
+    )
+
+
+def _folders(results: Path) -> Iterator[Path]:
+    if results.is_dir():
+        yield from sorted(path for path in results.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _record_paths(results: Path) -> Iterator[Path]:
+    for folder in _folders(results):
+        yield from (path for path in sorted(folder.glob("*/*.json")) if not path.name.startswith("."))
+
+
+def _newest_suite(folder: Path) -> tuple[SuiteRecord | None, list[str]]:
+    latest: SuiteRecord | None = None
+    problems = []
+    for path in sorted(folder.glob("suite-*.json")):
+        try:
+            suite = records.decode(path.read_bytes(), SuiteRecord, str(path))
+        except RecordError as error:
+            problems.append(str(error))
+            continue
+        if latest is None or suite.created >= latest.created:
+            latest = suite
+    return latest, problems

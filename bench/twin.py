@@ -1,0 +1,88 @@
+"""The same network in tf_keras, for tensorflow-model-optimization, which knows Keras 2 only.
+
+A flat functional Keras 3 graph is rebuilt layer by layer and given the same weights; the caller
+checks nothing, as the outputs are compared here. Importing this module puts the process in
+tf_keras's hands for `tf.keras`: only isolated worker processes do.
+"""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+import tf_keras
+
+from bench.errors import Unsupported
+
+TOLERANCE = 1e-3
+"""Largest difference between the outputs of network and twin, relative to the largest output."""
+
+ALWAYS_DROPPED = {"module", "registered_name", "build_config", "quantization_config", "lora_rank", "lora_alpha"}
+
+
+def make(network: keras.Model) -> tf_keras.Model:
+    """Return a tf_keras network of the same layers, names, weights and outputs; raise Unsupported if there is none."""
+    tensors: dict[int, Any] = {}
+    inputs = tf_keras.Input(network.inputs[0].shape[1:], dtype="float32", name=network.inputs[0].name)
+    tensors[id(network.inputs[0])] = inputs
+    for operation in network.operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        if not isinstance(operation, keras.layers.Layer):
+            raise Unsupported(f"{operation.name} is a bare operation, which tf_keras networks cannot hold")
+        if isinstance(operation, keras.Model):
+            raise Unsupported(f"{operation.name} is a network inside the network; only flat ones can be rebuilt")
+        arguments = [tensors[id(tensor)] for tensor in _inputs(operation)]
+        layer = _layer(operation)
+        tensors[id(operation.output)] = layer(arguments if len(arguments) > 1 else arguments[0])
+        layer.set_weights(operation.get_weights())
+    twin = tf_keras.Model(inputs, tensors[id(network.outputs[0])], name=network.name)
+    _compare(network, twin)
+    return twin
+
+
+def copy_weights(twin: tf_keras.Model, network: keras.Model) -> None:
+    """Copy the weights of a twin back, layer by layer by name."""
+    for layer in network.layers:
+        if layer.weights:
+            layer.set_weights(twin.get_layer(layer.name).get_weights())
+
+
+def _inputs(operation: keras.layers.Layer) -> list[Any]:
+    tensors = operation.input
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+
+
+def _layer(operation: keras.layers.Layer) -> tf_keras.layers.Layer:
+    kind = getattr(tf_keras.layers, type(operation).__name__, None)
+    if kind is None:
+        raise Unsupported(f"tf_keras has no layer {type(operation).__name__}")
+    accepted: set[str] = set()
+    for ancestor in kind.__mro__:
+        if "__init__" in vars(ancestor):
+            accepted |= set(inspect.signature(ancestor.__init__).parameters)
+    config = operation.get_config()
+    config["dtype"] = operation.dtype_policy.name
+    if "negative_slope" in config:
+        config["alpha"] = config.pop("negative_slope")
+    defaults = inspect.signature(type(operation).__init__).parameters
+    kept = {}
+    for key, value in config.items():
+        if key.endswith(("_initializer", "_regularizer")) or key in ALWAYS_DROPPED:
+            continue  # the weights are copied, and the twin is trained without decay
+        if key in accepted | {"name", "dtype", "trainable"}:
+            kept[key] = value
+        elif key in defaults and value != defaults[key].default:
+            raise Unsupported(f"tf_keras's {kind.__name__} has no {key}={value!r}")
+    if isinstance(operation, keras.layers.Normalization):
+        kept |= {"mean": operation.mean.numpy().ravel(), "variance": operation.variance.numpy().ravel()}
+    return kind.from_config(kept)
+
+
+def _compare(network: keras.Model, twin: tf_keras.Model) -> None:
+    shape = network.inputs[0].shape[1:]
+    x = np.random.default_rng(0).uniform(0, 255, (4, *shape)).astype("float32")
+    wanted, got = np.asarray(network(x)), np.asarray(twin(x))
+    difference = float(np.abs(wanted - got).max() / max(np.abs(wanted).max(), 1e-6))
+    if not difference < TOLERANCE:
+        raise Unsupported(f"the tf_keras twin of {network.name} answers differently (by {difference:.2g}, relative)")

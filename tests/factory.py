@@ -1,0 +1,465 @@
+"""Records made by hand, realistic enough for statistics and pages, without TensorFlow.
+
+An example's difficulty depends on the dataset alone, so that two networks err on the same
+examples, as real ones do; the seed adds noise to each answer and shifts the whole network.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from bench import store
+from bench.records import (
+    Artifact,
+    Cell,
+    Claim,
+    Data,
+    Diagnosis,
+    Exclusion,
+    Fault,
+    Hardware,
+    Layer,
+    Measurement,
+    MeasureSpec,
+    NodeKind,
+    PluginNote,
+    Provenance,
+    Record,
+    Series,
+    Status,
+    SuiteCell,
+    SuiteRecord,
+    Timing,
+    Training,
+    Use,
+    cell_id,
+)
+
+CREATED = "2026-01-02T03:04:05Z"
+LATER = "2026-02-02T03:04:05Z"
+Validity = Literal["valid", "unstable", "invalid"]
+CLASSES = ("zero", "one", "two", "three")
+NOISE = 0.4
+"""Spread of one answer between seeds, where the examples' difficulties have spread 1."""
+
+
+def digest(*parts: object) -> str:
+    """Return 64 hex digits, equal for equal parts."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def rng(*parts: object) -> np.random.Generator:
+    """Return a generator that is the same for equal parts, in every process."""
+    return np.random.default_rng(int(digest(*parts)[:12], 16))
+
+
+def cell(
+    dataset: str = "digits", architecture: str = "mlp", techniques: Iterable[str | Use] = (), **training: Any
+) -> Cell:
+    """Return a cell; a technique is a name or a `Use`, keywords are training settings."""
+    return Cell(
+        dataset=Use(name=dataset),
+        source=f"somebody/{dataset}/versions/1",
+        architecture=Use(name=architecture),
+        techniques=tuple(use if isinstance(use, Use) else Use(name=use) for use in techniques),
+        training=Training(**training),
+    )
+
+
+def outcomes(
+    accuracy: float, n: int, *, dataset: str = "digits", seed: int | None = 0, network: str = "", spread: float = 0.03
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which of `n` test examples a network gets right; `spread` is the seeds', in logit-like units."""
+    difficulty = rng("difficulty", dataset).normal(size=n)
+    noise = rng("noise", dataset, network, seed)
+    shift = noise.normal(0, spread) if spread else 0.0
+    threshold = NormalDist().inv_cdf(min(max(accuracy, 1e-6), 1 - 1e-6)) * (1 + NOISE**2) ** 0.5
+    right: np.ndarray[Any, np.dtype[np.bool_]] = difficulty + NOISE * noise.normal(size=n) < threshold + shift
+    return right
+
+
+def provenance(hardware: str = "hw-a", *, commit: str = "0123abc", backend: str = "tensorflow") -> Provenance:
+    """Return where a record comes from; `hardware` is the fingerprint."""
+    return Provenance(
+        commit=commit,
+        dirty=False,
+        python="3.11.7",
+        packages={"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.6"},
+        hardware=Hardware(
+            fingerprint=hardware,
+            cpu=f"Test CPU ({hardware})",
+            cores=2,
+            memory_gib=8.0,
+            instruction_sets=("avx2", "avx512f"),
+            system="Linux 6.1",
+        ),
+        backend=backend,
+        device="cpu",
+        threads=2,
+        determinism=True,
+        jit_compile=False,
+        code={"architectures/mlp": "aaaa", "training": "bbbb"},
+    )
+
+
+def data(dataset: str = "digits", n_test: int = 400, fold: int = 0, test_fingerprint: str | None = None) -> Data:
+    """Return what a run saw of a dataset, four classes of equal size."""
+    sizes = {"train": 1200, "validation": 120, "test": n_test}
+    return Data(
+        source=f"somebody/{dataset}/versions/1",
+        train_fingerprint=digest("train", dataset, fold)[:16],
+        test_fingerprint=test_fingerprint or digest("test", dataset, fold)[:16],
+        n_train=sizes["train"],
+        n_validation=sizes["validation"],
+        n_test=n_test,
+        shape=(8, 8, 1),
+        classes=CLASSES,
+        class_counts={split: [size // 4] * 4 for split, size in sizes.items()},
+        verified=None,
+    )
+
+
+def record(
+    of: Cell | None = None,
+    *,
+    suite: str = "demo",
+    node: NodeKind = "train",
+    seed: int | None = 0,
+    fold: int = 0,
+    accuracy: float = 0.9,
+    spread: float = 0.03,
+    n_test: int = 400,
+    correct: Sequence[bool] | np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+    created: str = CREATED,
+    hardware: str = "hw-a",
+    network: str | None = None,
+    test_fingerprint: str | None = None,
+    parents: tuple[str, ...] = (),
+    extra: Sequence[Measurement] = (),
+) -> Record:
+    """Return a finished `train` or `derive` record of a classifier.
+
+    `accuracy` is the expected one; the outcomes are drawn with it unless `correct` gives them.
+    `network` names the draw of the noise: two records of one network and seed err alike.
+    """
+    of = of or cell()
+    name = of.dataset.name
+    identity = cell_id(of)
+    if correct is None:
+        correct = outcomes(accuracy, n_test, dataset=name, seed=seed, network=network or identity, spread=spread)
+    right = np.asarray(correct, bool)
+    reached = float(right.mean())
+    made = digest(identity, seed, fold, created)
+    derived = [Measurement(name="agreement", value=0.98, unit="1", better="higher", n=right.size, split="test")]
+    return Record(
+        created=created,
+        suite=suite,
+        node=node,
+        cell_id=identity,
+        cell=of,
+        seed=seed,
+        fold=fold,
+        status="finished",
+        phases_s={"load": 0.5, "build": 0.2, "fit": 12.0, "evaluate": 0.8},
+        provenance=provenance(hardware),
+        data=data(name, right.size, fold, test_fingerprint),
+        parents=parents,
+        artifact=Artifact(digest=made, format="keras", file=f"{made[:12]}.keras", size_bytes=52_000, outputs="logits"),
+        measurements=(*quality(right), *(derived if node == "derive" else ()), *extra),
+        series=curves(of.training.epochs, reached) if node == "train" else (),
+        confusion=confusion(right),
+        correct=np.packbits(right).tobytes(),
+        layers=(
+            Layer(name="flatten", type="Flatten", output_shape=(None, 64), parameters=0, macs=0),
+            Layer(name="hidden", type="Dense", output_shape=(None, 32), parameters=2080, macs=2048),
+            Layer(name="logits", type="Dense", output_shape=(None, 4), parameters=132, macs=128),
+        ),
+        diagnostics={
+            "calibration": Diagnosis(
+                title="Calibration",
+                series=(
+                    Series(
+                        name="accuracy", axis="confidence", points=[0.25, 0.5, 0.75, 1.0], values=[0.3, 0.5, 0.8, 1]
+                    ),
+                ),
+            )
+        },
+    )
+
+
+def quality(right: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Measurement, ...]:
+    """Return a classifier's measurements on the test set, and what its network costs."""
+    reached, n = float(right.mean()), int(right.size)
+    half = 1.96 * (reached * (1 - reached) / n) ** 0.5
+    interval: dict[str, Any] = {"low": max(reached - half, 0.0), "high": min(reached + half, 1.0)}
+    share: dict[str, Any] = {"unit": "1", "better": "higher", "split": "test"}
+    per_class = [
+        Measurement(name=name, value=float(right[index::4].mean()), class_name=label, n=n // 4, **share)
+        for index, label in enumerate(CLASSES)
+        for name in ("precision", "recall", "f1")
+    ]
+    return (
+        Measurement(name="accuracy", value=reached, n=n, **interval, **share),
+        Measurement(name="loss", value=2.2 * (1 - reached), unit="nat", better="lower", n=n, split="test"),
+        Measurement(name="balanced_accuracy", value=reached, n=n, **share),
+        Measurement(name="f1", value=reached, statistic="macro", n=n, **share),
+        *per_class,
+        *costs(),
+    )
+
+
+def costs() -> tuple[Measurement, ...]:
+    """Return what any network costs."""
+    return (
+        Measurement(name="parameters", value=2212, unit="1", better="lower"),
+        Measurement(name="size_bytes", value=52_000, unit="B", better="lower"),
+        Measurement(name="compressed_bytes", value=31_000, unit="B", better="lower"),
+        Measurement(name="flops", value=4352, unit="FLOP", better="lower"),
+        Measurement(name="fit_s", value=12.0, unit="s", better="lower"),
+    )
+
+
+def curves(epochs: int, reached: float) -> tuple[Series, ...]:
+    """Return learning curves that end near the accuracy `reached`."""
+    points = [float(epoch) for epoch in range(1, epochs + 1)]
+    rising = [reached * (1 - 0.6 * 0.5**epoch) for epoch in points]
+    made = []
+    for split, gain in (("train", 0.01), ("validation", 0.0)):
+        accuracy: list[float | None] = [min(value + gain, 1.0) for value in rising]
+        loss: list[float | None] = [2.2 * (1 - min(value + gain, 1.0)) for value in rising]
+        made.append(Series(name="accuracy", axis="epoch", points=points, values=accuracy, unit="1", split=split))
+        made.append(Series(name="loss", axis="epoch", points=points, values=loss, unit="nat", split=split))
+    return tuple(made)
+
+
+def confusion(right: np.ndarray[Any, np.dtype[np.bool_]]) -> list[list[int]]:
+    """Return a confusion matrix in which every wrong answer is the next class."""
+    table = [[0] * 4 for _ in range(4)]
+    for index, correct in enumerate(right):
+        true = index % 4
+        table[true][true if correct else (true + 1) % 4] += 1
+    return table
+
+
+def regression(
+    of: Cell | None = None, *, loss: float = 0.3, seed: int | None = 0, created: str = CREATED, **fields: Any
+) -> Record:
+    """Return a finished `train` record of a regression: a loss and no accuracy."""
+    made = record(of or cell(dataset="housing"), seed=seed, created=created, **fields)
+    measured = (
+        Measurement(name="loss", value=loss, unit="nat", better="lower", n=400, split="test"),
+        Measurement(name="mae", value=loss**0.5, unit="1", better="lower", n=400, split="test"),
+        *costs(),
+    )
+    return replace(made, measurements=measured, confusion=None, correct=None, diagnostics={})
+
+
+def timed(
+    of: Cell | None = None,
+    *,
+    runtime: str = "litert",
+    p50_ms: float = 1.0,
+    width: float = 0.02,
+    batch_sizes: tuple[int, ...] = (1, 32),
+    validity: Validity = "valid",
+    reasons: tuple[str, ...] = (),
+    seed: int | None = 0,
+    hardware: str = "hw-a",
+    parent: str | None = None,
+    **fields: Any,
+) -> Record:
+    """Return a finished `measure` record; `width` is half an interval, as a share of the value."""
+    made = record(of, node="measure", seed=seed, hardware=hardware, **fields)
+    measured: list[Measurement] = []
+    for size in batch_sizes:
+        here: dict[str, Any] = {"runtime": runtime, "batch_size": size, "n": 200}
+        scale = p50_ms * (1 + 0.6 * (size - 1))
+        for statistic, factor in (("p50", 1.0), ("p90", 1.2)):
+            value = scale * factor
+            limits: dict[str, Any] = {"low": value * (1 - width), "high": value * (1 + width)}
+            name: dict[str, Any] = {"name": "latency_ms", "unit": "ms", "better": "lower", "statistic": statistic}
+            measured.append(Measurement(value=value, **name, **limits, **here))
+        rate = 1000 * size / scale
+        limits = {"low": rate * (1 - width), "high": rate * (1 + width)}
+        measured.append(Measurement(name="throughput", value=rate, unit="1/s", better="higher", **limits, **here))
+        first = Measurement(name="first_call_ms", value=scale * 20, unit="ms", better="lower", **{**here, "n": 2})
+        measured.append(first)
+    measured.append(
+        Measurement(name="memory_bytes", value=40_000_000, unit="B", better="lower", runtime=runtime, batch_size=1)
+    )
+    return replace(
+        made,
+        measure=MeasureSpec(runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1),
+        measurements=tuple(measured),
+        timings=tuple(
+            Timing(runtime=runtime, batch_size=size, validity=validity, reasons=reasons) for size in batch_sizes
+        ),
+        parents=(parent or digest(made.cell_id, seed, made.fold, CREATED),),
+        series=(
+            Series(
+                name="latency_ms",
+                axis="quantile",
+                points=[0.0, 0.25, 0.5, 0.75, 1.0],
+                values=[p50_ms * share for share in (0.95, 0.98, 1.0, 1.05, 1.6)],
+                unit="ms",
+                runtime=runtime,
+                batch_size=1,
+            ),
+        ),
+        artifact=None,
+        confusion=None,
+        correct=None,
+        layers=(),
+        diagnostics={},
+    )
+
+
+def unfinished(
+    of: Cell | None = None, *, status: Status = "failed", message: str = "shapes (8, 4) and (8, 3)", **fields: Any
+) -> Record:
+    """Return a record of a node that did not finish."""
+    return replace(
+        record(of, **fields),
+        status=status,
+        error=Fault(type="ValueError", message=message, traceback="Traceback …\nValueError: " + message),
+        artifact=None,
+        measurements=(),
+        series=(),
+        confusion=None,
+        correct=None,
+        layers=(),
+        diagnostics={},
+    )
+
+
+def replace(made: Record, **fields: Any) -> Record:
+    """Return the record with some fields changed."""
+    return msgspec.structs.replace(made, **fields)
+
+
+def suite_cell(of: Cell, recipe: str = "plain", label: str | None = None) -> SuiteCell:
+    """Return a row of a suite's grid."""
+    return SuiteCell(
+        cell_id=cell_id(of),
+        label=label or f"{of.architecture.name} · {recipe}",
+        dataset=str(of.dataset),
+        architecture=str(of.architecture),
+        recipe=recipe,
+        cell=of,
+    )
+
+
+def suite_record(
+    cells: Sequence[SuiteCell] | None = None,
+    *,
+    name: str = "demo",
+    findings: Sequence[Claim] = (),
+    exclusions: Sequence[Exclusion] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    folds: Sequence[int] = (0,),
+    created: str = CREATED,
+) -> SuiteRecord:
+    """Return the resolved suite of these cells, its axes and recipes read off them."""
+    cells = [suite_cell(cell())] if cells is None else cells
+    recipes = {row.recipe: [str(use) for use in row.cell.techniques] for row in cells}
+    return SuiteRecord(
+        created=created,
+        name=name,
+        digest=digest(name, [row.cell_id for row in cells], findings, created)[:12],
+        title=f"The {name} suite",
+        about="A suite made by hand for the tests.",
+        expect={"mlp": "97 % (made up)"},
+        axes={
+            "datasets": list(dict.fromkeys(row.dataset for row in cells)),
+            "architectures": list(dict.fromkeys(row.architecture for row in cells)),
+            "recipes": list(recipes),
+        },
+        recipes=recipes,
+        baseline=next(iter(recipes)),
+        seeds=list(seeds),
+        folds=list(folds),
+        profile="smoke",
+        runtimes=["keras", "litert"],
+        cells=tuple(cells),
+        exclusions=tuple(exclusions),
+        findings=tuple(findings),
+        plugins={
+            "architectures/mlp": PluginNote(title="Multilayer perceptron", paper="Rumelhart 1986"),
+            "datasets/digits": PluginNote(title="Handwritten digits"),
+        },
+    )
+
+
+def digits_suite() -> tuple[SuiteRecord, list[Record]]:
+    """Return a classification suite with every kind of record: 2 networks × 3 recipes × 3 seeds."""
+    rows: list[SuiteCell] = []
+    made: list[Record] = []
+    recipes = {"plain": (), "augment": ("augment",), "quantize": ("quantize",)}
+    levels = {("mlp", "plain"): 0.90, ("mlp", "augment"): 0.90, ("mlp", "quantize"): 0.895}
+    levels |= {("custom_cnn", "plain"): 0.93, ("custom_cnn", "augment"): 0.97, ("custom_cnn", "quantize"): 0.92}
+    for architecture in ("mlp", "custom_cnn"):
+        parents = {seed: digest(cell_id(cell(architecture=architecture)), seed, 0, CREATED) for seed in range(3)}
+        for recipe, techniques in recipes.items():
+            of = cell(architecture=architecture, techniques=techniques)
+            rows.append(suite_cell(of, recipe))
+            node: NodeKind = "derive" if recipe == "quantize" else "train"
+            for seed in range(3):
+                made.append(
+                    record(
+                        of,
+                        suite="digits",
+                        node=node,
+                        seed=seed,
+                        accuracy=levels[architecture, recipe],
+                        parents=(parents[seed],) if node == "derive" else (),
+                    )
+                )
+                p50_ms = 0.2 if node == "derive" else 0.8
+                for runtime in ("litert",) if node == "derive" else ("keras", "litert"):
+                    scale = p50_ms * (20 if runtime == "keras" else 1)
+                    made.append(timed(of, suite="digits", seed=seed, runtime=runtime, p50_ms=scale))
+    odd = cell(architecture="resnet20")
+    rows.append(suite_cell(odd))
+    made += [unfinished(odd, suite="digits", seed=seed) for seed in range(2)]
+    made.append(unfinished(odd, suite="digits", seed=2, status="timeout", message="stopped after 60 s"))
+    claims = (
+        Claim(
+            statement="Augmentation helps the custom CNN",
+            compare="architecture=custom_cnn and recipe=augment",
+            against="architecture=custom_cnn and recipe=plain",
+        ),
+        Claim(
+            statement="Quantization costs the MLP at most two points",
+            compare="architecture=mlp and recipe=quantize",
+            against="architecture=mlp and recipe=plain",
+            expect="equal",
+            by=0.02,
+        ),
+        Claim(statement="ResNet-20 beats the MLP", compare="architecture=resnet20", against="architecture=mlp"),
+    )
+    exclusion = Exclusion(label="resnet20 · quantize", reason="`quantize` takes no network of this size")
+    return suite_record(rows, name="digits", findings=claims, exclusions=(exclusion,)), made
+
+
+def housing_suite() -> tuple[SuiteRecord, list[Record]]:
+    """Return a regression suite: one network at two widths of training, 3 seeds, no timings."""
+    rows: list[SuiteCell] = []
+    made: list[Record] = []
+    for epochs, loss in ((10, 0.31), (30, 0.24)):
+        of = cell(dataset="housing", epochs=epochs)
+        rows.append(suite_cell(of, label=f"mlp · plain · epochs={epochs}"))
+        made += [regression(of, suite="housing", seed=seed, loss=loss + 0.004 * seed) for seed in range(3)]
+    return suite_record(rows, name="housing"), made
+
+
+def write_results(folder: Path) -> None:
+    """Write a small but complete results tree: two suites, all kinds of node, failures too."""
+    for suite, made in (digits_suite(), housing_suite()):
+        store.write_suite(folder, suite)
+        for one in made:
+            store.write(folder, one)

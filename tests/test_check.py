@@ -1,0 +1,296 @@
+"""Alarms: raised by real drops, silent on noise, and never cleared by a lack of data."""
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from factory import LATER, cell, outcomes, record, regression, suite_cell, suite_record, timed, unfinished
+
+from bench import store
+from bench.check import Report, Row, check, render
+from bench.errors import BenchError, NothingToCompare
+from bench.records import Cell, Record
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return tmp_path / "old"
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return tmp_path / "new"
+
+
+def fill(folder: Path, found: Iterable[Record]) -> None:
+    for one in found:
+        store.write(folder, one)
+
+
+def seeds(of: Cell | None = None, count: int = 3, **fields: Any) -> list[Record]:
+    return [record(of, seed=seed, **{"n_test": 1000, **fields}) for seed in range(count)]
+
+
+def compare(new: Path, old: Path, after: Sequence[Record], before: Sequence[Record], **options: float) -> Report:
+    fill(old, before)
+    fill(new, after)
+    return check(new, old, **options)
+
+
+def only(report: Report) -> Row:
+    (row,) = report.rows
+    return row
+
+
+def again(**fields: Any) -> dict[str, Any]:
+    """Return fields of an execution whose noise is drawn anew."""
+    return {"network": "again", "created": LATER, **fields}
+
+
+def test_a_drop_is_an_alarm(old: Path, new: Path) -> None:
+    report = compare(new, old, seeds(accuracy=0.80, **again()), seeds(accuracy=0.92))
+    row = only(report)
+    assert (row.verdict, report.exit_code, row.metric, row.n) == ("regressed", 1, "accuracy", 3)
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low < -0.1 < row.high < 0
+
+
+def test_a_gain_is_an_improvement(old: Path, new: Path) -> None:
+    report = compare(new, old, seeds(accuracy=0.92, **again()), seeds(accuracy=0.80))
+    assert (only(report).verdict, report.exit_code) == ("improved", 0)
+
+
+def test_identical_outcomes_are_unchanged(old: Path, new: Path) -> None:
+    report = compare(new, old, seeds(count=1, created=LATER), seeds(count=1), tolerance=0)
+    assert only(report).verdict == "unchanged"
+
+
+def test_little_data_is_undecided_and_neither_raises_nor_clears(old: Path, new: Path) -> None:
+    report = compare(new, old, seeds(n_test=60, **again()), seeds(n_test=60))
+    assert (only(report).verdict, report.exit_code) == ("undecided", 0)
+    assert "more seeds" in only(report).reason
+
+
+def test_tolerance_decides_what_counts_as_unchanged(old: Path, new: Path) -> None:
+    after, before = seeds(n_test=20_000, accuracy=0.895, spread=0.0, **again()), seeds(n_test=20_000, spread=0.0)
+    assert only(compare(new, old, after, before, tolerance=0.02)).verdict == "unchanged"
+    assert only(check(new, old, tolerance=0.001)).verdict == "regressed"
+
+
+def test_single_seeds_without_known_spread_are_undecided(old: Path, new: Path) -> None:
+    row = only(compare(new, old, seeds(count=1, accuracy=0.7, **again()), seeds(count=1)))
+    assert row.verdict == "undecided"
+    assert "one seed" in row.reason
+
+
+def test_single_seeds_borrow_the_spread_of_the_suite(old: Path, new: Path) -> None:
+    others = [one for name in ("a", "b", "c") for one in seeds(cell(architecture=name))]
+    report = compare(new, old, seeds(count=1, accuracy=0.7, **again()), [*seeds(count=1), *others])
+    assert only(report).verdict == "regressed"
+
+
+def test_other_test_sets_are_not_compared(old: Path, new: Path) -> None:
+    before = [*seeds(), *seeds(cell(architecture="cnn"))]
+    after = [*seeds(test_fingerprint="other", accuracy=0.5, **again()), *seeds(cell(architecture="cnn"), **again())]
+    rows = {row.cell_id[:10]: row for row in compare(new, old, after, before).rows}
+    assert rows["digits-mlp"].verdict == "undecided"
+    assert "test sets differ" in rows["digits-mlp"].reason
+
+
+def test_the_newest_execution_counts_on_both_sides(old: Path, new: Path) -> None:
+    before = [*seeds(accuracy=0.5, created="2025-01-01T00:00:00Z"), *seeds()]
+    after = [*seeds(accuracy=0.5, created="2025-01-01T00:00:00Z"), *seeds(created=LATER)]
+    assert only(compare(new, old, after, before)).verdict == "unchanged"
+
+
+def test_a_regression_task_is_judged_by_its_loss(old: Path, new: Path) -> None:
+    before = [regression(loss=0.30 + 0.002 * seed, seed=seed) for seed in range(3)]
+    after = [regression(loss=0.35 + 0.002 * seed, seed=seed, created=LATER) for seed in range(3)]
+    row = only(compare(new, old, after, before))
+    assert (row.metric, row.verdict, row.better) == ("loss", "regressed", "lower")
+
+
+def test_a_new_failure_is_an_alarm_with_its_cause(old: Path, new: Path) -> None:
+    after = [*seeds(created=LATER)[:2], unfinished(seed=2, created=LATER, status="timeout", message="after\n60 s")]
+    report = compare(new, old, after, seeds())
+    row = report.rows[0]
+    assert (row.verdict, row.metric, report.exit_code) == ("regressed", "status", 1)
+    assert row.reason == "timeout: seed 2: ValueError: after 60 s"
+
+
+def test_a_failure_that_a_later_attempt_mended_is_none(old: Path, new: Path) -> None:
+    after = [*(unfinished(seed=seed) for seed in range(3)), *seeds(created=LATER)]
+    assert only(compare(new, old, after, seeds())).metric == "accuracy"
+
+
+def test_records_without_counterpart_are_counted(old: Path, new: Path) -> None:
+    report = compare(new, old, [*seeds(created=LATER), *seeds(cell(architecture="cnn"))], seeds())
+    assert report.counts == {"regressed": 0, "undecided": 0, "improved": 0, "unchanged": 1, "new": 3}
+
+
+@pytest.mark.parametrize("after", [[], seeds(cell(architecture="cnn"))])
+def test_nothing_to_compare_is_never_a_pass(old: Path, new: Path, after: list[Record]) -> None:
+    new.mkdir()
+    with pytest.raises(NothingToCompare) as caught:
+        compare(new, old, after, seeds())
+    assert caught.value.exit_code == 3
+
+
+def test_broken_records_are_named_and_cost_exit_code_4(old: Path, new: Path) -> None:
+    fill(new, seeds(created=LATER))
+    broken = new / "demo" / "cell" / "broken.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    report = compare(new, old, [], seeds())
+    assert report.exit_code == 4
+    assert str(broken) in render(report)
+    fill(new, [unfinished(created="2027-01-01T00:00:00Z")])
+    assert check(new, old).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("p50_ms", "verdict"), [(1.0, "unchanged"), (1.5, "regressed"), (0.5, "improved"), (1.1, "undecided")]
+)
+def test_latency(old: Path, new: Path, p50_ms: float, verdict: str) -> None:
+    report = compare(new, old, [timed(p50_ms=p50_ms, created=LATER, batch_sizes=(1,))], [timed(batch_sizes=(1,))])
+    found = {row.metric: row.verdict for row in report.rows}
+    assert found == {"latency_ms": verdict, "throughput": verdict}
+
+
+def test_latency_needs_equal_hardware(old: Path, new: Path) -> None:
+    before = [timed(created="2025-01-01T00:00:00Z", hardware="hw-b"), *seeds()]
+    report = compare(new, old, [timed(p50_ms=9, created=LATER), *seeds(created=LATER)], before)
+    row = next(row for row in report.rows if row.metric == "latency_ms")
+    assert row.verdict == "undecided"
+    assert row.reason == "measured on other hardware: hw-a, baseline hw-b"
+
+
+def test_a_later_record_of_other_hardware_hides_no_baseline(old: Path, new: Path) -> None:
+    before = [timed(), timed(hardware="hw-b", p50_ms=50, created="2026-01-15T00:00:00Z")]
+    report = compare(new, old, [timed(created=LATER)], before)
+    assert {row.verdict for row in report.rows} == {"unchanged"}
+
+
+def test_only_valid_timings_count(old: Path, new: Path) -> None:
+    shaky = timed(p50_ms=9, created=LATER, validity="unstable", reasons=("the clock drifted",))
+    report = compare(new, old, [shaky, *seeds(created=LATER)], [timed(), *seeds()])
+    doubted = [row for row in report.rows if row.metric == "latency_ms"]
+    assert {row.verdict for row in doubted} == {"undecided"}
+    assert doubted[0].reason == "new timing: unstable: the clock drifted"
+
+
+def test_false_alarms_are_rare_over_many_cells(old: Path, new: Path) -> None:
+    grid = [cell(architecture=f"net{index}") for index in range(200)]
+    before = [one for of in grid for one in seeds(of, n_test=400)]
+    after = [one for of in grid for one in seeds(of, n_test=400, **again(network=f"again{of.architecture.name}"))]
+    report = compare(new, old, after, before)
+    assert len(report.rows) == 200
+    assert report.counts["regressed"] + report.counts["improved"] <= 1
+
+
+def test_a_drop_of_one_cell_among_fifty_is_found(old: Path, new: Path) -> None:
+    grid = [cell(architecture=f"net{index}") for index in range(50)]
+    before = [one for of in grid for one in seeds(of, n_test=2000)]
+    after = [
+        one
+        for of in grid
+        for one in seeds(
+            of,
+            n_test=2000,
+            accuracy=0.84 if of is grid[7] else 0.9,
+            **again(network=f"again{of.architecture.name}"),
+        )
+    ]
+    report = compare(new, old, after, before)
+    assert [row.cell_id.split("-")[1] for row in report.rows if row.verdict == "regressed"] == ["net7"]
+
+
+def test_a_lucky_test_set_is_not_mistaken_for_a_gain(old: Path, new: Path) -> None:
+    """Seeds that agree to the last example say nothing about other test examples."""
+    before = outcomes(0.90, 100, spread=0.0)
+    after = before.copy()
+    after[(~before).nonzero()[0][:2]] = True
+    row = only(compare(new, old, seeds(correct=after, created=LATER), seeds(correct=before)))
+    assert row.verdict not in {"improved", "regressed"}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    who |= {f"GIT_{role}_{field}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env=os.environ | who)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with three committed runs in `a folder/results`."""
+    git(tmp_path, "init", "-q")
+    results = tmp_path / "a folder" / "results"
+    fill(results, seeds(accuracy=0.92))
+    store.write_suite(results, suite_record([suite_cell(cell(), label="the label")]))
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "baseline")
+    return results
+
+
+def test_a_revision_is_compared_with_the_files_that_it_lacks(repository: Path) -> None:
+    with pytest.raises(NothingToCompare, match="no new records"):
+        check(repository)
+    fill(repository, seeds(accuracy=0.80, **again()))
+    row = only(check(repository))
+    assert (row.verdict, row.label, row.old and row.old.n) == ("regressed", "the label", 3)
+
+
+def test_the_baseline_is_what_git_holds_even_if_the_files_are_gone(repository: Path) -> None:
+    for path in repository.glob("*/*/*.json"):
+        path.unlink()
+    fill(repository, seeds(accuracy=0.80, **again()))
+    assert only(check(repository, "HEAD")).verdict == "regressed"
+
+
+def test_a_broken_record_in_the_baseline_is_named(repository: Path) -> None:
+    broken = repository / "demo" / "cell" / "x.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "break")
+    fill(repository, seeds(created=LATER, accuracy=0.92))
+    assert any("HEAD:demo/cell/x.json" in problem for problem in check(repository).problems)
+
+
+@pytest.mark.parametrize("revision", ["no-such-branch", "--help", "HEAD~99"])
+def test_an_unknown_revision_is_one_line_with_its_cure(repository: Path, revision: str) -> None:
+    with pytest.raises(BenchError, match="neither a folder nor a revision") as caught:
+        check(repository, revision)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_results_outside_any_repository_need_a_folder(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(new.parent))
+    fill(new, seeds())
+    with pytest.raises(BenchError, match="name a folder of results"):
+        check(new)
+
+
+def test_missing_and_identical_folders_are_refused(new: Path) -> None:
+    with pytest.raises(BenchError, match="no such folder"):
+        check(new)
+    fill(new, seeds())
+    with pytest.raises(BenchError, match="the results folder itself"):
+        check(new, new)
+
+
+def test_the_report_reads_from_regressions_down_and_survives_json(old: Path, new: Path) -> None:
+    other = cell(architecture="cnn")
+    after = [*seeds(other, created=LATER), *seeds(accuracy=0.7, **again())]
+    report = compare(new, old, after, [*seeds(), *seeds(other)])
+    lines = render(report).splitlines()
+    assert lines[0].startswith("regressed  demo  digits-mlp")
+    assert lines[1].startswith("unchanged")
+    assert lines[-1].endswith("1 regressed, 0 undecided, 0 improved, 1 unchanged, 0 new; 0 broken records skipped")
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

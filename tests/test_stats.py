@@ -1,0 +1,193 @@
+"""Statistics against published and independently computed values."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from factory import rng
+
+from bench import stats
+from bench.stats import Score
+
+
+def packed(*right: bool) -> bytes:
+    return np.packbits(np.array(right)).tobytes()
+
+
+def row(*values: float) -> dict[int, Score]:
+    return {seed: Score(value=value) for seed, value in enumerate(values)}
+
+
+def test_mean_interval_agrees_with_scipy() -> None:
+    values = [0.91, 0.93, 0.92, 0.95]
+    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    found = stats.mean_interval(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.n == 4
+
+
+def test_one_value_has_no_interval() -> None:
+    found = stats.mean_interval([0.9])
+    assert (found.value, found.low, found.high, found.n) == (0.9, None, None, 1)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (8, 10), (9869, 10_000)])
+def test_wilson_agrees_with_scipy(successes: int, n: int) -> None:
+    expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
+    found = stats.wilson(successes, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("percent", "count"), [(50, 11), (90, 64), (95, 130), (99, 662)])
+def test_smallest_counts_are_those_of_mlperf(percent: float, count: int) -> None:
+    assert stats.smallest_count(percent) == count
+    assert (
+        scipy.stats.binom.cdf(1, count, 1 - percent / 100)
+        <= 0.01
+        < scipy.stats.binom.cdf(1, count - 1, 1 - percent / 100)
+    )
+
+
+def test_a_percentile_is_refused_below_its_smallest_count() -> None:
+    assert stats.percentile(range(63), 90) is None
+    assert stats.percentile(range(64), 90) is not None
+
+
+@pytest.mark.parametrize(("percent", "n"), [(50, 11), (50, 200), (90, 64), (99, 662)])
+def test_percentile_intervals_cover_the_truth(percent: float, n: int) -> None:
+    draws = rng("percentile", percent, n).exponential(size=(600, n))
+    truth = float(scipy.stats.expon.ppf(percent / 100))
+    found = [stats.percentile(draw, percent) for draw in draws]
+    covered = [f is not None and f.low is not None and f.high is not None and f.low <= truth <= f.high for f in found]
+    assert 0.93 <= np.mean(covered) <= 0.995
+
+
+def test_paired_difference_agrees_with_scipy_on_common_keys() -> None:
+    new, old = {"a": 0.93, "b": 0.95, "c": 0.91, "x": 0.1}, {"a": 0.92, "b": 0.92, "c": 0.91, "y": 0.9}
+    expected = scipy.stats.ttest_rel([0.93, 0.95, 0.91], [0.92, 0.92, 0.91])
+    found = stats.paired_difference(new, old)
+    assert found is not None
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert found.n == 3
+
+
+def test_paired_difference_needs_common_keys_and_two_of_them() -> None:
+    assert stats.paired_difference({"a": 1.0}, {"b": 1.0}) is None
+    single = stats.paired_difference({"a": 1.0}, {"a": 0.5})
+    assert single is not None
+    assert (single.value, single.low, single.p) == (0.5, None, None)
+
+
+def test_unpaired_scores_agree_with_the_pooled_t_test() -> None:
+    new, old = [0.93, 0.95, 0.91], [0.90, 0.92, 0.89]
+    expected = scipy.stats.ttest_ind(new, old)
+    found = stats.unpaired_scores([Score(value=v) for v in new], [Score(value=v) for v in old])
+    assert found is not None
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_a_single_seed_borrows_the_spread_or_has_no_interval() -> None:
+    new, old = [Score(value=0.8)], [Score(value=0.9)]
+    assert stats.unpaired_scores(new, old) is None
+    found = stats.unpaired_scores(new, old, stats.Spread(variance=0.01**2, df=20))
+    assert found is not None
+    assert found.standard_error == pytest.approx(0.01 * 2**0.5)
+    assert found.df == pytest.approx(20)
+
+
+def test_different_test_sets_are_not_compared() -> None:
+    new, old = [Score(value=0.8, test="a")] * 3, [Score(value=0.9, test="b")] * 3
+    assert stats.unpaired_scores(new, old) is None
+
+
+def test_folds_of_different_level_do_not_widen_the_interval() -> None:
+    def side(shift: float) -> list[Score]:
+        levels = {"easy": 0.9, "hard": 0.5}
+        return [Score(value=v + shift + s, test=t) for t, v in levels.items() for s in (-0.001, 0, 0.001)]
+
+    found = stats.unpaired_scores(side(0.01), side(0.0))
+    assert found is not None
+    assert found.low is not None
+    assert 0.005 < found.low < found.value == pytest.approx(0.01)
+
+
+def test_mcnemar_is_exact_for_single_runs() -> None:
+    new = packed(*[True] * 12, *[False] * 3, *[True] * 85)
+    old = packed(*[False] * 12, *[True] * 3, *[True] * 85)
+    found = stats.difference_of_correctness([new], [old], 100)
+    assert found.value == pytest.approx(0.09)
+    assert found.p == pytest.approx(scipy.stats.binomtest(12, 15).pvalue)
+
+
+def test_difference_of_correctness_averages_seeds_and_ignores_padding_bits() -> None:
+    found = stats.difference_of_correctness([packed(True, True, False)] * 2, [packed(True, False, False)], 3)
+    assert found.value == pytest.approx(1 / 3)
+    assert stats.difference_of_correctness([packed(True, False)], [packed(True, False)], 2).p == 1.0
+
+
+def test_test_set_sampling_widens_a_paired_interval() -> None:
+    draw = rng("sampling")
+    n = 200
+    bits = {side: [draw.random(n) < share for _ in range(3)] for side, share in (("new", 0.9), ("old", 0.8))}
+    score = {
+        side: {
+            seed: Score(value=float(right.mean()), n=n, test="t", correct=(np.packbits(right).tobytes(),))
+            for seed, right in enumerate(runs)
+        }
+        for side, runs in bits.items()
+    }
+    plain = stats.paired_difference(*({k: s.value for k, s in score[side].items()} for side in ("new", "old")))
+    full = stats.paired_scores(score["new"], score["old"])
+    gains = np.mean(bits["new"], axis=0) - np.mean(bits["old"], axis=0)
+    assert plain is not None
+    assert full is not None
+    assert plain.standard_error is not None
+    assert full.standard_error == pytest.approx((plain.standard_error**2 + gains.var(ddof=1) / n) ** 0.5)
+
+
+def test_equal_differences_of_proportions_feign_no_certainty() -> None:
+    old = {seed: Score(value=0.90, n=100, unit="points") for seed in range(3)}
+    found = stats.paired_scores({seed: Score(value=0.91, n=100, unit="points") for seed in old}, old)
+    assert found is not None
+    assert found.p is not None
+    assert found.p > 0.05
+    exact = stats.paired_difference({0: 3, 1: 3, 2: 3}, {0: 2, 1: 2, 2: 2})
+    assert exact is not None
+    assert exact.p == 0
+
+
+def test_ranks_share_within_noise_and_follow_the_mean() -> None:
+    best, equal, worse = row(0.95, 0.96, 0.94), row(0.955, 0.940, 0.950), row(0.80, 0.81, 0.79)
+    assert stats.tied_ranks([worse, equal, best]) == [3, 1, 1]
+    assert stats.tied_ranks([worse, equal, best], better="lower") == [1, 2, 2]
+
+
+def test_rows_of_two_seeds_get_no_rank_and_take_no_place() -> None:
+    assert stats.tied_ranks([row(0.99, 0.99), row(0.95, 0.96, 0.94), row(0.80, 0.81, 0.79), {}]) == [None, 1, 2, None]
+
+
+def test_ranks_never_fall_along_the_board() -> None:
+    draw = rng("ranks")
+    rows = [row(*draw.normal(0.9 - 0.004 * place, 0.004, 4)) for place in range(12)]
+    ranks = stats.tied_ranks(rows)
+    order = np.argsort([-np.mean([s.value for s in r.values()]) for r in rows])
+    along = [ranks[index] or 0 for index in order]
+    assert along == sorted(along)
+    assert along[0] == 1 < along[-1]
+
+
+def test_equals_seldom_part() -> None:
+    draw = rng("equals")
+    parted = [stats.tied_ranks([row(*draw.normal(0.9, 0.01, 5)) for _ in range(2)]) != [1, 1] for _ in range(400)]
+    assert 0.02 < np.mean(parted) < 0.09
+
+
+def test_q_values_are_benjamini_and_hochberg() -> None:
+    assert stats.q_values([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
+    assert stats.q_values([]) == []
+
+
+def test_amounts_read_as_points() -> None:
+    assert stats.difference_text(0.004, -0.001, 0.009, "points") == "+0.40 points [−0.10, +0.90]"
+    assert stats.amount(1234.0, "1") == "1.23e+03"
