@@ -9,12 +9,9 @@ that a suite is wrong.
 import ast
 import importlib.util
 import inspect
-import io
 import sys
-import tokenize
 from collections.abc import Sequence
 from functools import cache, cached_property
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Union
@@ -23,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import PluginError, nearest
+from bench.fingerprints import PACKAGE, code_of
 from bench.records import Use
 
 KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics")
@@ -34,10 +32,6 @@ DOORS = {
     "diagnostics": ("diagnose",),
 }
 """The functions that make a file a plugin of its kind."""
-
-PACKAGE = Path(__file__).parent
-PLUMBING = {"catalog", "errors", "plan", "records", "stats", "store", "tasks"}
-"""Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "tuple": tuple}
 
@@ -310,49 +304,3 @@ def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:
             )
         )
     return found
-
-
-def code_of(key: str, path: Path) -> dict[str, str]:
-    """Return `{key: fingerprint}` of a file and, transitively, of the modules of bench that it imports."""
-    return dict(_code_of(key, path))
-
-
-@cache
-def _code_of(key: str, path: Path) -> tuple[tuple[str, str], ...]:
-    found = {key: fingerprint(path)}
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        modules = []
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "bench":
-            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names if alias.name.startswith("bench.")]
-        for module in modules:
-            name = module.removeprefix("bench").strip(".").replace(".", "/")
-            source = PACKAGE / f"{name}.py"
-            if name and name not in PLUMBING and source != path and source.is_file():
-                found.update(_code_of(name, source))
-    return tuple(sorted(found.items()))
-
-
-@cache
-def fingerprint(path: Path) -> str:
-    """Return 8 hex digits of the code in a file; comments, docstrings, blank lines and trailing space do not count.
-
-    Works on the text, not on a dump of the syntax tree, so it is the same on every Python.
-    """
-    text = path.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            docstring = node.body[0]
-            assert docstring.end_lineno is not None
-            lines[docstring.lineno - 1 : docstring.end_lineno] = [""] * (docstring.end_lineno - docstring.lineno + 1)
-    code = "\n".join(line.rstrip() for line in lines if line.strip())
-    return sha256(code.encode()).hexdigest()[:8]

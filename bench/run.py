@@ -11,12 +11,13 @@ from rich.table import Table
 from bench import store
 from bench.catalog import Catalog
 from bench.measure.hardware import hardware
-from bench.plan import Node, Plan
+from bench.plan import Plan
 from bench.records import Record, Status
 from bench.runner import local
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.suite import Suite
 from bench.tasks import Home, commit, failure
+from bench.tree import Node
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
 

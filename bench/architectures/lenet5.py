@@ -21,9 +21,9 @@ def build(inputs: KerasTensor, outputs: int, *, activation: str = "tanh") -> Ker
     """Return logits."""
     padding = "same" if inputs.shape[1] < 32 else "valid"
     x = layers.Conv2D(6, 5, padding=padding, activation=activation)(inputs)
-    x = layers.AveragePooling2D()(x)
+    x = layers.AveragePooling2D(2)(x)
     x = layers.Conv2D(16, 5, activation=activation)(x)
-    x = layers.AveragePooling2D()(x)
+    x = layers.AveragePooling2D(2)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(120, activation=activation)(x)
     x = layers.Dense(84, activation=activation)(x)

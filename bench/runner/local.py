@@ -20,12 +20,13 @@ from pebble import ProcessExpired, ProcessPool
 from bench import store
 from bench.errors import DataError
 from bench.measure.profiles import PROFILES
-from bench.plan import Node, Plan
+from bench.plan import Plan
 from bench.records import Artifact, Record, Use
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
 from bench.tasks import Home, Progress, Sample, Task, failure, record
+from bench.tree import Node
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 48

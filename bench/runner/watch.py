@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bench.plan import Node, Plan
+from bench.plan import Plan
 from bench.records import Record
 from bench.tasks import Progress
+from bench.tree import Node
 
 
 class Watch(Protocol):

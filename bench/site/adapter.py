@@ -34,9 +34,9 @@ class SiteReport(Struct, frozen=True):
 
 def build(results: Path, output: Path, catalog: Catalog) -> SiteReport:
     """Write the site to `output`, which is emptied first; a broken link is an error."""
-    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    _refuse_to_empty(output)
     site = gather(results, catalog)
-    config = load_config(str(CONFIG), site_dir=str(output.resolve()), strict=True, extra={"site": site})
+    config = _load(site_dir=str(output.resolve()), strict=True, extra={"site": site})
     config.plugins.on_startup(command="build", dirty=False)
     mkdocs_build.build(config)
     config.plugins.on_shutdown()
@@ -45,7 +45,6 @@ def build(results: Path, output: Path, catalog: Catalog) -> SiteReport:
 
 def serve(results: Path, port: int, catalog: Catalog) -> None:
     """Show the site on this machine, built again whenever a record or a page source changes."""
-    os.environ["NO_MKDOCS_2_WARNING"] = "1"
     extra = {"results": str(results.resolve()), "plugins": [str(folder) for folder in catalog.folders]}
     watched = [str(results.resolve()), str(Path(__file__).parent)]
     mkdocs_serve.serve(str(CONFIG), dev_addr=f"127.0.0.1:{port}", extra=extra, watch=watched)
@@ -73,10 +72,16 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> st
     if made is None:
         return html
     page.title = plain(made.title)
-    page.meta |= {"hide": made.hide, "search": {"exclude": not made.searchable}}
+    page.meta.update(hide=made.hide, search={"exclude": not made.searchable})
     sections: list[Any] = [{"level": 2, "id": anchor, "name": name, "children": []} for anchor, name in made.headings]
     page.toc = get_toc([{"level": 1, "id": "top", "name": made.title, "children": sections}])
     return made.html
+
+
+def _refuse_to_empty(output: Path) -> None:
+    """Raise BenchError if a folder holds something else than an earlier site, since a build deletes all of it."""
+    if output.is_dir() and any(output.iterdir()) and not (output / "sitemap.xml").exists():
+        raise BenchError(f"{output}: holds something else than a site, and would be emptied; name another folder")
 
 
 def _site(config: MkDocsConfig) -> Site:

@@ -68,6 +68,8 @@ class Effects(Struct, frozen=True, tag=True):
 
     x_label: str
     rows: tuple[Effect, ...]
+    more: tuple[Effect, ...] = ()
+    """Smaller ones, which stand in the CSV file alone."""
     percent: bool = False
     better: str = "higher"
 
@@ -108,4 +110,8 @@ def _rows(chart: Chart) -> list[list[Any]]:
             return head + [[p.label, p.x, p.y, p.low, p.high, p.best] for p in chart.points]
         case Effects():
             head = [["group", "label", chart.x_label, "low", "high", "n"]]
-            return head + [[e.group, e.label, d.value, d.low, d.high, d.n] for e in chart.rows for d in [e.difference]]
+            return head + [
+                [e.group, e.label, d.value, d.low, d.high, d.n]
+                for e in (*chart.rows, *chart.more)
+                for d in [e.difference]
+            ]

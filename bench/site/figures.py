@@ -8,6 +8,9 @@ from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatt
 from bench.site.model import Board, Row, SuiteView
 from bench.stats import Interval
 
+MOST_EFFECTS = 40
+"""A chart of more rows is not read."""
+
 
 def trade_off(board: Board, index: int) -> Figure | None:
     """Return score against latency, or None with fewer than two rows to compare."""
@@ -60,7 +63,9 @@ def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
         Effect(group=effect.row.cell.recipe, label=_without_recipe(effect.row), difference=effect.difference)
         for effect in found
     )
-    strongest = max(rows, key=lambda row: abs(row.difference.value))
+    by_size = sorted(rows, key=lambda row: -abs(row.difference.value))
+    strongest, more = by_size[0], by_size[MOST_EFFECTS:]
+    only = f"The {MOST_EFFECTS} largest of {len(rows):,}; all are in the data. " if more else ""
     sure = sum(1 for row in rows if _excludes_zero(row.difference))
     unit = "percentage points" if metric.percent else metric.name
     return Figure(
@@ -72,13 +77,14 @@ def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
             f"{words.difference(strongest.difference, metric.percent)} {unit}."
         ),
         caption=(
-            f"Difference from the recipe “{view.suite.baseline}” in {unit}, runs paired by seed and fold, "
+            f"{only}Difference from the recipe “{view.suite.baseline}” in {unit}, runs paired by seed and fold, "
             f"n = {_counts(row.difference for row in rows)} pairs, with 95 % interval over seeds and test examples. "
             "Blue: better. Orange: worse. Neither: the interval includes zero."
         ),
         chart=Effects(
             x_label=f"{metric.title.lower()} − {view.suite.baseline} ({unit})",
-            rows=rows,
+            rows=tuple(row for row in rows if row not in more),
+            more=tuple(more),
             percent=metric.percent,
             better=metric.better,
         ),

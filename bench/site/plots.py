@@ -21,6 +21,8 @@ TIP = "tip"
 WIDTH_IN = 5.0
 FONT_PT = 9.0
 BOTTOM_IN = 0.45
+MOST_INTERVALS = 40
+"""With more points, only those of the frontier show their intervals."""
 POINTS = "offset points"
 LETTER_IN = 0.53 * FONT_PT / 72
 """Mean width of a letter; the page's font is not known here."""
@@ -142,7 +144,8 @@ def _scatter(chart: Scatter) -> Canvas:
     axes.plot([p.x for p in front], [p.y for p in front], color=PALETTE[0], linewidth=1, drawstyle="steps-post")
     for index, point in enumerate(chart.points):
         colour, marker = (PALETTE[0], "o") if point.best else (PALETTE[1], "D")
-        if point.low is not None and point.high is not None:
+        crowded = len(chart.points) > MOST_INTERVALS and not point.best
+        if point.low is not None and point.high is not None and not crowded:
             axes.plot([point.x, point.x], [point.low, point.high], color=colour, linewidth=1)
         axes.plot([point.x], [point.y], marker, color=colour, markersize=5, gid=f"{TIP}{index}")
     _limits(axes, 0.15, 0.08)

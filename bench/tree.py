@@ -1,0 +1,174 @@
+"""The nodes of a suite: what trains, what is derived from what, what is measured.
+
+Every node is a cell with a seed and a fold. A recipe's training techniques make one `train`
+node; each technique with an `after` door then makes a `derive` node whose parent is the same
+cell without it, so a shared prefix is trained once. `measure` nodes hang below.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from bench.catalog import Card, Catalog
+from bench.compatibility import unsupported
+from bench.fingerprints import core, versions
+from bench.history import History
+from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, canonical, cell_id
+from bench.store import Header
+from bench.suite import Suite
+
+NodeStatus = Literal["new", "cached", "stale", "failed", "unsupported", "excluded"]
+
+
+class Node(Struct, frozen=True):
+    """One step of the plan's tree, decided: to be executed or not, and why."""
+
+    id: str
+    kind: NodeKind
+    cell_id: str
+    cell: Cell
+    seed: int
+    fold: int
+    status: NodeStatus
+    reason: str
+    cost_s: float
+    code: dict[str, str]
+    parent: str | None = None
+    measure: MeasureSpec | None = None
+    isolate: str = ""
+    """Nodes of different values never share a worker process."""
+    record: Header | None = None
+    """The execution that stands for this node so far."""
+
+    @property
+    def due(self) -> bool:
+        """Tell whether the node is to be executed."""
+        return self.status in {"new", "stale"}
+
+
+def run_id(cell: str, seed: int | None, fold: int) -> str:
+    """Return the id of a run, which is also the id of its `train` or `derive` node."""
+    return f"{cell}-s{seed}" + (f"-f{fold}" if fold else "")
+
+
+class Tree:
+    """The nodes of a suite before it is decided what to do with them, parents before children."""
+
+    def __init__(self, suite: Suite, catalog: Catalog, history: History, backend: str) -> None:
+        self.suite = suite
+        self.history = history
+        self.nodes: dict[str, Node] = {}
+        self._catalog = catalog
+        self._backend = backend
+        self._facts: dict[str, tuple[Card, Card, tuple[Card, ...], str]] = {}
+        self._code: dict[Any, dict[str, str]] = {}
+
+    def add_run(self, row: SuiteCell, seed: int, fold: int) -> list[str]:
+        """Add a run's nodes with their parents; return the ids of the run's own ones."""
+        node = self._add_network(row.cell, row.cell_id, seed, fold)
+        own = [node.id]
+        written = self.suite.written
+        first = seed == written.seeds[0] and fold == written.folds[0]
+        if node.status != "unsupported" and (first or written.measure.seeds == "all"):
+            own += [self._add_measure(node, spec) for spec in self.suite.measures if self._runs_on(node.cell, spec)]
+        return own
+
+    def _add_network(self, cell: Cell, name: str, seed: int, fold: int) -> Node:
+        node_id = run_id(name, seed, fold)
+        if node_id in self.nodes:
+            return self.nodes[node_id]
+        _, _, techniques, reason = self._check(cell, name)
+        kind: NodeKind = "derive" if not reason and techniques and "after" in techniques[-1].doors else "train"
+        parent = None
+        if kind == "derive":
+            prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
+            parent = self._add_network(prefix, _cell_id(prefix), seed, fold).id
+        node = Node(
+            id=node_id,
+            kind=kind,
+            cell_id=name,
+            cell=cell,
+            seed=seed,
+            fold=fold,
+            status="unsupported" if reason else "new",
+            reason=reason,
+            cost_s=0.0 if reason else self.history.cost_s(kind, name, cell, None),
+            code=self._code_of(kind, cell),
+            parent=parent,
+            isolate=str(techniques[-1].literals.get("ISOLATE", "")) if kind == "derive" else "",
+        )
+        self.nodes[node_id] = node
+        return node
+
+    def _add_measure(self, network: Node, spec: MeasureSpec) -> str:
+        node = Node(
+            id=f"{network.id}/{spec.runtime.name}",
+            kind="measure",
+            cell_id=network.cell_id,
+            cell=network.cell,
+            seed=network.seed,
+            fold=network.fold,
+            status="new",
+            reason="",
+            cost_s=self.history.cost_s("measure", network.cell_id, network.cell, spec),
+            code=self._measure_code(spec.runtime.name),
+            parent=network.id,
+            measure=spec,
+        )
+        self.nodes[node.id] = node
+        return node.id
+
+    def executions(self, node: Node) -> list[Header]:
+        """Return the recorded executions of a node, oldest first."""
+        return self.history.of(node.cell_id, node.kind, node.seed, node.fold, node.measure)
+
+    def packages(self, node: Node) -> dict[str, str]:
+        """Return the versions here of the packages that a measured runtime consists of."""
+        assert node.measure is not None
+        return versions(self._catalog.card("runtimes", node.measure.runtime.name).literals.get("PACKAGES", ()))
+
+    def _runs_on(self, cell: Cell, spec: MeasureSpec) -> bool:
+        card = self._catalog.card("runtimes", spec.runtime.name)
+        works_here = self._backend in card.literals.get("BACKENDS", (self._backend,))
+        return works_here and self._format(cell) in card.literals.get("ACCEPTS", ("keras",))
+
+    def _format(self, cell: Cell) -> ArtifactFormat:
+        given = [self._catalog.card("techniques", use.name).literals.get("GIVES") for use in cell.techniques]
+        formats: list[ArtifactFormat] = [form for form in given if form]
+        return formats[-1] if formats else "keras"
+
+    def _check(self, cell: Cell, name: str) -> tuple[Card, Card, tuple[Card, ...], str]:
+        """Return the cards of a cell's plugins and why they cannot go together, or an empty string."""
+        if name not in self._facts:
+            dataset = self._catalog.card("datasets", cell.dataset.name)
+            architecture = self._catalog.card("architectures", cell.architecture.name)
+            techniques = tuple(self._catalog.card("techniques", use.name) for use in cell.techniques)
+            reason = unsupported(cell, dataset, architecture, techniques, self._backend)
+            self._facts[name] = (dataset, architecture, techniques, reason)
+        return self._facts[name]
+
+    def _code_of(self, kind: NodeKind, cell: Cell) -> dict[str, str]:
+        key = (kind, cell.dataset.name, cell.architecture.name, tuple(use.name for use in cell.techniques))
+        if key not in self._code:
+            code = self._catalog.code("datasets", cell.dataset.name)
+            code |= self._catalog.code("architectures", cell.architecture.name)
+            for use in cell.techniques:
+                code |= self._catalog.code("techniques", use.name)
+            self._code[key] = code | core(kind)
+        return self._code[key]
+
+    def _measure_code(self, runtime: str) -> dict[str, str]:
+        if runtime not in self._code:
+            self._code[runtime] = self._catalog.code("runtimes", runtime) | core("measure")
+        return self._code[runtime]
+
+
+@lru_cache(maxsize=100_000)
+def _cell_id_of(text: bytes) -> str:
+    return cell_id(msgspec.json.decode(text, type=Cell))
+
+
+def _cell_id(cell: Cell) -> str:
+    return _cell_id_of(canonical(cell))
