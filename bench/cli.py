@@ -178,6 +178,7 @@ def _plan(options: argparse.Namespace, catalog: Catalog | None = None) -> Any:
         only=Query(options.only) if options.only else None,
         fresh=options.fresh,
         retry_failed=options.retry_failed,
+        need_artifacts=options.artifacts,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
     )
     return suite, made
@@ -241,6 +242,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
         added.add_argument("--fresh", action="store_true", help="execute although cached, and add to the history")
         added.add_argument("--retry-failed", action="store_true", help="execute what failed before")
+        added.add_argument("--artifacts", action="store_true", help="train again what left no network on this machine")
     added.add_argument(
         "--workers", type=_positive, metavar="N", help="trainings side by side (default: cores ÷ the suite's threads)"
     )

@@ -11,6 +11,7 @@ from bench.history import History
 from bench.measure.hardware import hardware
 from bench.query import Query, fields_of
 from bench.records import SuiteCell
+from bench.store import Header
 from bench.suite import Suite
 from bench.tree import Node, NodeStatus, Tree, run_id
 
@@ -57,9 +58,14 @@ def make(
     only: Query | None = None,
     fresh: bool = False,
     retry_failed: bool = False,
+    need_artifacts: bool = False,
     backend: str = "tensorflow",
 ) -> Plan:
-    """Plan the runs of a suite that `only` picks; `artifacts` is where networks lie on this machine."""
+    """Plan the runs of a suite that `only` picks; `artifacts` is where networks lie on this machine.
+
+    With `fresh` the runs' own nodes are executed although cached, with `retry_failed` also what
+    failed before, with `need_artifacts` also what left no network on this machine.
+    """
     found, problems = store.headers(results)
     tree = Tree(suite, catalog, History(found), backend)
     picked: list[tuple[SuiteCell, int, int, list[str]]] = []
@@ -68,7 +74,12 @@ def make(
             for seed in suite.written.seeds:
                 if only is None or only.matches(fields_of(row, seed, fold)):
                     picked.append((row, seed, fold, tree.add_run(row, seed, fold)))
-    nodes = _decide(tree, artifacts, fresh=fresh, retry_failed=retry_failed, own={i for p in picked for i in p[3]})
+    own = {name for *_, names in picked for name in names}
+    judged: dict[str, Node] = {}
+    for node in tree.nodes.values():
+        parent = judged.get(node.parent) if node.parent else None
+        judged[node.id] = _judge(node, parent, tree, fresh=fresh and node.id in own, retry_failed=retry_failed)
+    nodes = _revive(judged, artifacts, needed=own if need_artifacts else set())
     runs = _runs(picked, nodes) + [
         _excluded(row, reason, seed, fold)
         for row, reason in suite.excluded
@@ -79,24 +90,18 @@ def make(
     return Plan(suite=suite.name, runs=tuple(runs), nodes=nodes, problems=tuple(problems))
 
 
-def _decide(tree: Tree, artifacts: Path, *, fresh: bool, retry_failed: bool, own: set[str]) -> dict[str, Node]:
-    """Settle every node's status: first from its records, then from what its children need of it."""
-    nodes: dict[str, Node] = {}
-    for node in tree.nodes.values():
-        parent = nodes.get(node.parent) if node.parent else None
-        nodes[node.id] = _judge(node, parent, tree, fresh=fresh and node.id in own, retry_failed=retry_failed)
+def _revive(judged: dict[str, Node], artifacts: Path, needed: set[str]) -> dict[str, Node]:
+    """Make cached nodes due whose network is needed, by name or by a child that is due, but not on this machine."""
     present = {path.name for path in artifacts.glob("*")} if artifacts.is_dir() else set()
-    for node in reversed(list(nodes.values())):
-        parent = nodes.get(node.parent) if node.parent else None
-        if parent and nodes[node.id].due and parent.status == "cached" and not _is_here(parent, present):
-            nodes[parent.id] = msgspec.structs.replace(
-                parent, status="stale", reason=f"its artifact is not on this machine and {node.id} needs it"
-            )
+    nodes, needed = dict(judged), set(needed)
+    for name in reversed(judged):  # children before their parents
+        node = nodes[name]
+        artifact = node.record.artifact if node.record else None
+        if name in needed and node.status == "cached" and artifact and artifact.file not in present:
+            node = nodes[name] = _as(node, "stale", "its network is needed and not on this machine")
+        if node.due and node.parent:
+            needed.add(node.parent)
     return nodes
-
-
-def _is_here(node: Node, present: set[str]) -> bool:
-    return node.record is not None and node.record.artifact is not None and node.record.artifact.file in present
 
 
 def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_failed: bool) -> Node:
@@ -125,11 +130,13 @@ def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_fa
         before = executions[-1].provenance.code
         changed = sorted(name for name in before.keys() | node.code.keys() if before.get(name) != node.code.get(name))
         return _as(node, "stale", f"changed since {executions[-1].created}: {', '.join(changed)}")
-    good = [header for header in equal if header.status in {"finished", "unsupported"}]
+    good = [header for header in equal if header.status == "finished" or _cannot_work(header, tree.backend)]
     stands = good[-1] if good else equal[-1]
     node = msgspec.structs.replace(node, record=stands)
     if fresh:
         return _as(node, "stale", "asked for with --fresh")
+    if not good and stands.status == "unsupported":
+        return _as(node, "new", f"unsupported on the backend {stands.provenance.backend}, not tried on {tree.backend}")
     if not good:
         if retry_failed or (stands.error is not None and stands.error.type == "ParentFailed"):
             return _as(node, "stale", "tried again")
@@ -143,6 +150,10 @@ def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_fa
     if parent and not set(stands.parents) & {h.artifact.digest for h in tree.executions(parent) if h.artifact}:
         return _as(node, "stale", "the network it started from has no record")
     return _as(node, "cached", f"recorded {stands.created}")
+
+
+def _cannot_work(header: Header, backend: str) -> bool:
+    return header.status == "unsupported" and header.provenance.backend == backend
 
 
 def _as(node: Node, status: NodeStatus, reason: str) -> Node:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bench.runner import local
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.suite import Suite
 from bench.tasks import Home, commit, failure
-from bench.tree import Node
+from bench.tree import Node, run_id
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
 
@@ -55,6 +56,7 @@ def run_suite(
         dirty=dirty,
         worker=worker,
     )
+    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     due = [node for node in plan.nodes.values() if node.due]
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
     if console.is_terminal and due:
@@ -79,6 +81,10 @@ def run_suite(
     return bool(broken)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _intention(plan: Plan, due: list[Node], workers: int) -> str:
     runs = len([run for run in plan.runs if run.status != "excluded"])
     if not due:
@@ -101,11 +107,11 @@ def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
 
 def _standing(plan: Plan, new: list[Record]) -> dict[str, str]:
     """Return what each node of the plan has come to, by id."""
-    standing = {node.id: "cached" if node.status == "cached" else node.status for node in plan.nodes.values()}
+    standing = {node.id: "not executed" if node.due else str(node.status) for node in plan.nodes.values()}
     for record in new:
-        name = f"{record.cell_id}-s{record.seed}" + (f"-f{record.fold}" if record.fold else "")
+        name = run_id(record.cell_id, record.seed, record.fold)
         standing[f"{name}/{record.measure.runtime.name}" if record.measure else name] = record.status
-    return {name: str(status) for name, status in standing.items()}
+    return standing
 
 
 def _table(plan: Plan, standing: dict[str, str]) -> Table:
@@ -135,10 +141,7 @@ def clean(results: Path, *, everything: bool) -> str:
     size = sum(path.stat().st_size for path in doomed)
     for path in doomed:
         path.unlink()
-    for folder in (place.scratch, place.logs):
+    for folder in (place.conversions, place.scratch, place.logs):
         shutil.rmtree(folder, ignore_errors=True)
-    return (
-        f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB; those that records name are kept"
-        if not everything
-        else f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB"
-    )
+    kept = "" if everything else "; those that records name are kept"
+    return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}"

@@ -61,7 +61,7 @@ class Tree:
         self.history = history
         self.nodes: dict[str, Node] = {}
         self._catalog = catalog
-        self._backend = backend
+        self.backend = backend
         self._facts: dict[str, tuple[Card, Card, tuple[Card, ...], str]] = {}
         self._code: dict[Any, dict[str, str]] = {}
 
@@ -131,7 +131,7 @@ class Tree:
 
     def _runs_on(self, cell: Cell, spec: MeasureSpec) -> bool:
         card = self._catalog.card("runtimes", spec.runtime.name)
-        works_here = self._backend in card.literals.get("BACKENDS", (self._backend,))
+        works_here = self.backend in card.literals.get("BACKENDS", (self.backend,))
         return works_here and self._format(cell) in card.literals.get("ACCEPTS", ("keras",))
 
     def _format(self, cell: Cell) -> ArtifactFormat:
@@ -145,7 +145,7 @@ class Tree:
             dataset = self._catalog.card("datasets", cell.dataset.name)
             architecture = self._catalog.card("architectures", cell.architecture.name)
             techniques = tuple(self._catalog.card("techniques", use.name) for use in cell.techniques)
-            reason = unsupported(cell, dataset, architecture, techniques, self._backend)
+            reason = unsupported(cell, dataset, architecture, techniques, self.backend)
             self._facts[name] = (dataset, architecture, techniques, reason)
         return self._facts[name]
 

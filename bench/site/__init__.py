@@ -1,12 +1,17 @@
 """The results site: records → pages, tables and charts → MkDocs.
 
-model     records joined into rows, boards and effects; pure data
-figures   which numbers go into each chart, and what it says in words
-charts    a chart as data; its CSV file
-drawing   a chart as inline SVG [heavy: matplotlib]
-pages     the pages of suites and cells, catalogue those of plugins: path, template, context
-rendering page → HTML, by the Jinja templates beside this file
-adapter   the only module that knows MkDocs
+    rows         a cell with its records joined over seeds; deployments joins its timings
+    model        a suite: its rows ranked, recipes compared, findings judged
+    tables       what takes more than a lookup: confusion, classes, provenance, the leaderboard as CSV
+    figures      which numbers go into each chart, and what it says in words
+    charts       a chart as data; its CSV file
+    pages        the pages of results, catalogue those of plugins: path, template, what it shows
+    contents     a results folder → all pages
+    rendering    page → HTML, by the Jinja templates beside this file; words writes the numbers
+    drawing      chart → inline SVG, as plots draws it with matplotlib
+    adapter      the only module that knows MkDocs
+
+Importing this package imports none of them.
 """
 
 from pathlib import Path

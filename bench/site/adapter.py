@@ -19,6 +19,7 @@ from mkdocs.structure.toc import get_toc
 from msgspec import Struct
 
 from bench.catalog import Catalog
+from bench.errors import BenchError
 from bench.site.contents import Site, gather
 from bench.site.rendering import plain
 
@@ -36,7 +37,7 @@ def build(results: Path, output: Path, catalog: Catalog) -> SiteReport:
     """Write the site to `output`, which is emptied first; a broken link is an error."""
     _refuse_to_empty(output)
     site = gather(results, catalog)
-    config = _load(site_dir=str(output.resolve()), strict=True, extra={"site": site})
+    config = load_config(_configuration(), site_dir=str(output.resolve()), strict=True, extra={"site": site})
     config.plugins.on_startup(command="build", dirty=False)
     mkdocs_build.build(config)
     config.plugins.on_shutdown()
@@ -47,7 +48,7 @@ def serve(results: Path, port: int, catalog: Catalog) -> None:
     """Show the site on this machine, built again whenever a record or a page source changes."""
     extra = {"results": str(results.resolve()), "plugins": [str(folder) for folder in catalog.folders]}
     watched = [str(results.resolve()), str(Path(__file__).parent)]
-    mkdocs_serve.serve(str(CONFIG), dev_addr=f"127.0.0.1:{port}", extra=extra, watch=watched)
+    mkdocs_serve.serve(_configuration(), dev_addr=f"127.0.0.1:{port}", extra=extra, watch=watched)
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -76,6 +77,14 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> st
     sections: list[Any] = [{"level": 2, "id": anchor, "name": name, "children": []} for anchor, name in made.headings]
     page.toc = get_toc([{"level": 1, "id": "top", "name": made.title, "children": sections}])
     return made.html
+
+
+def _configuration() -> str:
+    """Return where mkdocs.yml lies, and keep Material from announcing MkDocs 2 at every build."""
+    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    if not CONFIG.exists():
+        raise BenchError(f"{CONFIG}: not found; the site is built from a checkout of the project (pip install -e .)")
+    return str(CONFIG)
 
 
 def _refuse_to_empty(output: Path) -> None:

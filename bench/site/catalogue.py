@@ -4,8 +4,11 @@ from msgspec import Struct
 
 from bench.catalog import KINDS, Card, Catalog
 from bench.records import Use
-from bench.site.model import Row, SuiteView
+from bench.site.deployments import Deployment
+from bench.site.model import SuiteView
 from bench.site.pages import Page, plugin_path
+from bench.site.rows import Row
+from bench.stats import Interval
 
 NOTES = {
     "datasets": "What the networks learn. Versions are pinned; every record carries fingerprints of what it saw.",
@@ -16,25 +19,34 @@ NOTES = {
 }
 
 
-class Uses(Struct, frozen=True):
-    """Where a plugin was measured."""
+MOST_ROWS = 50
+"""So many rows, the best of each suite first, say what a plugin does; the leaderboards have the rest."""
+
+
+class Measured(Struct, frozen=True):
+    """A row in which a plugin takes part."""
 
     view: SuiteView
     row: Row
+    effect: Interval | None
+    """Of the row's recipe against the suite's baseline."""
+    timing: Deployment | None
+    """On the plugin, where it is a runtime: one example a call."""
 
 
 def pages(catalog: Catalog, views: list[SuiteView]) -> list[Page]:
     """Return the catalogue."""
+    scored = [(view, row, effects) for view in views for row, effects in _scored(view)]
     made = []
     for kind in KINDS:
-        cards = [(card, _uses(card, views)) for card in catalog.cards(kind)]
-        made += [_plugin(card, uses) for card, uses in cards]
+        cards = [(card, _measured(card, scored)) for card in catalog.cards(kind)]
+        made += [_plugin(card, measured) for card, measured in cards]
         made.append(
             Page(
                 path=index_path(kind),
                 title=kind.capitalize(),
                 template="kind.html.jinja",
-                context={"kind": kind, "note": NOTES[kind], "cards": cards},
+                context={"kind": kind, "note": NOTES[kind], "cards": [(c, len(m), _best(m)) for c, m in cards]},
             )
         )
     return made
@@ -51,25 +63,50 @@ def call(card: Card) -> str:
     return f"{card.name}({written})" if written else card.name
 
 
-def _plugin(card: Card, uses: list[Uses]) -> Page:
+def _plugin(card: Card, measured: list[Measured]) -> Page:
     return Page(
         path=plugin_path(card.kind, card.name),
         title=card.title,
         template="plugin.html.jinja",
         hide=("navigation", "toc"),
-        context={"card": card, "uses": uses, "call": call(card)},
+        context={
+            "card": card,
+            "call": call(card),
+            "measured": measured[:MOST_ROWS],
+            "more": len(measured[MOST_ROWS:]),
+        },
     )
 
 
-def _uses(card: Card, views: list[SuiteView]) -> list[Uses]:
-    """Return the scored rows in which a plugin takes part, best of each suite first."""
+def _scored(view: SuiteView) -> list[tuple[Row, dict[str, Interval]]]:
+    """Return a suite's scored rows, best of each dataset first, and the effects on their dataset by cell id."""
+    found = []
+    for board in view.boards:
+        effects = {effect.row.cell.cell_id: effect.difference for effect in board.effects}
+        found += [(row, effects) for row in board.scored]
+    return found
+
+
+def _measured(card: Card, scored: list[tuple[SuiteView, Row, dict[str, Interval]]]) -> list[Measured]:
     return [
-        Uses(view=view, row=row)
-        for view in views
-        for board in view.boards
-        for row in board.scored
+        Measured(view=view, row=row, effect=effects.get(row.cell.cell_id), timing=_timing(card, row))
+        for view, row, effects in scored
         if any(use.name == card.name for use in _parts(card.kind, row))
     ]
+
+
+def _best(measured: list[Measured]) -> list[Measured]:
+    """Return the best row of each suite and dataset."""
+    first: dict[tuple[str, str], Measured] = {}
+    for one in measured:
+        first.setdefault((one.view.suite.name, one.row.cell.dataset), one)
+    return list(first.values())
+
+
+def _timing(card: Card, row: Row) -> Deployment | None:
+    if card.kind != "runtimes":
+        return None
+    return next((d for d in row.comparable if d.batch_size == 1 and d.runtime.partition("(")[0] == card.name), None)
 
 
 def _parts(kind: str, row: Row) -> list[Use]:

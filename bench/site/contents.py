@@ -32,7 +32,7 @@ def gather(results: Path, catalog: Catalog) -> Site:
     makers = pages.made_by(reading.records)
     site = [pages.home(views, problems), pages.suites(views), *catalogue.pages(catalog, views)]
     for view in views:
-        site.append(pages.suite(view, tuple(p for p in problems if f"/{view.suite.name}/" in p)))
+        site.append(pages.suite(view, tuple(p for p in problems if p.startswith(f"{results / view.suite.name}/"))))
         site += [pages.cell(view, board, row, reading, makers) for board in view.boards for row in board.rows]
     rendered = render(site, extra=(MEASURING, ARCHITECTURE))
     return Site(pages=rendered, navigation=_navigation(views), problems=problems)
@@ -41,7 +41,9 @@ def gather(results: Path, catalog: Catalog) -> Site:
 def _orphans(reading: store.Reading) -> list[str]:
     """Name the suites whose records no page can show, since the resolved suite beside them is gone."""
     homeless = {record.suite for record in reading.records} - reading.suites.keys()
-    return [f"{name}: records without a suite-*.json beside them; run `bench plan {name}`" for name in sorted(homeless)]
+    return [
+        f"{name}: records without a suite-*.json beside them; `bench run {name}` writes it" for name in sorted(homeless)
+    ]
 
 
 def _navigation(views: list[model.SuiteView]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Timings joined over seeds: one line for each runtime, number of threads and batch size."""
+"""Timings joined over seeds: one line for each runtime, number of threads, batch size and machine."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,9 +11,12 @@ from bench.stats import Interval
 
 
 class Deployment(Struct, frozen=True):
-    """What was measured on one runtime at one batch size, over all seeds."""
+    """What was measured on one runtime at one batch size on one machine, over all seeds."""
 
     runtime: str
+    machine: str
+    hardware: str
+    """The machine's fingerprint; timings compare only where it is equal."""
     threads: int
     batch_size: int
     p50_ms: Interval
@@ -34,13 +37,20 @@ def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
     groups = defaultdict(list)
     for record in measures:
         if record.measure is not None:
+            fingerprint = record.provenance.hardware.fingerprint
             for batch_size in record.measure.batch_sizes:
-                groups[str(record.measure.runtime), record.measure.threads, batch_size].append(record)
+                groups[str(record.measure.runtime), record.measure.threads, batch_size, fingerprint].append(record)
     found = (_deployment(*key, records) for key, records in groups.items())
-    return tuple(sorted((d for d in found if d), key=lambda d: (d.batch_size, d.p50_ms.value)))
+    return tuple(sorted((d for d in found if d), key=lambda d: (d.hardware, d.batch_size, d.p50_ms.value)))
 
 
-def _deployment(runtime: str, threads: int, batch_size: int, records: list[Record]) -> Deployment | None:
+def machine(record: Record) -> str:
+    """Return the hardware of a record as a reader names it."""
+    hardware = record.provenance.hardware
+    return ", ".join((hardware.cpu, *hardware.accelerators))
+
+
+def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, records: list[Record]) -> Deployment | None:
     def values(name: str, **where: str) -> list[float]:
         found = (record.value(name, batch_size=batch_size, **where) for record in records)
         return [value for value in found if value is not None]
@@ -57,6 +67,8 @@ def _deployment(runtime: str, threads: int, batch_size: int, records: list[Recor
     timed = [m for record in records for m in record.measurements if m.name == "latency_ms" and m.statistic == "p50"]
     return Deployment(
         runtime=runtime,
+        machine=machine(records[0]),
+        hardware=hardware,
         threads=threads,
         batch_size=batch_size,
         p50_ms=stats.mean_interval(medians),

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterable
 
-from bench.records import Diagnosis, Record, Series
-from bench.site import model, words
+from bench.records import Diagnosis, Record, Series, SuiteRecord
+from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
-from bench.site.model import Board, Row, SuiteView
+from bench.site.model import Board
+from bench.site.rows import Metric, Row
 from bench.stats import Interval
 
 MOST_EFFECTS = 40
 """A chart of more rows is not read."""
+
+PROGRESS = ("epoch", "step", "stage", "trial")
+"""Axes along which a training goes on."""
+MOST_NAMED = 3
+"""Curves of a diagnostic that its text alternative names."""
 
 
 def trade_off(board: Board, index: int) -> Figure | None:
@@ -25,7 +31,7 @@ def trade_off(board: Board, index: int) -> Figure | None:
             y=score.value,
             low=score.low,
             high=score.high,
-            best=row in board.frontier,
+            best=row.cell.cell_id in board.frontier,
             tip=f"{row.cell.label}: {words.milliseconds(fastest.p50_ms.value)}, {words.spread(score, metric.percent)}",
         )
         for row, fastest, score in timed
@@ -53,15 +59,14 @@ def trade_off(board: Board, index: int) -> Figure | None:
     )
 
 
-def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
+def recipe_effects(suite: SuiteRecord, board: Board, index: int) -> Figure | None:
     """Return what each recipe changes against the baseline, or None where nothing can be paired."""
-    found = model.effects(view, board)
-    if not found:
+    if not board.effects:
         return None
-    metric = view.metric
+    metric = board.metric
     rows = tuple(
         Effect(group=effect.row.cell.recipe, label=_without_recipe(effect.row), difference=effect.difference)
-        for effect in found
+        for effect in board.effects
     )
     by_size = sorted(rows, key=lambda row: -abs(row.difference.value))
     strongest, more = by_size[0], by_size[MOST_EFFECTS:]
@@ -72,17 +77,17 @@ def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
         name=f"effects-{index}",
         title=f"Effect of each recipe on {metric.title.lower()}",
         finding=(
-            f"Of {words.plural(len(rows), 'difference')} from {view.suite.baseline}, {sure} lie beyond noise. "
+            f"Of {words.plural(len(rows), 'difference')} from {suite.baseline}, {sure} lie beyond noise. "
             f"The largest is {strongest.group} on {strongest.label}: "
             f"{words.difference(strongest.difference, metric.percent)} {unit}."
         ),
         caption=(
-            f"{only}Difference from the recipe “{view.suite.baseline}” in {unit}, runs paired by seed and fold, "
+            f"{only}Difference from the recipe “{suite.baseline}” in {unit}, runs paired by seed and fold, "
             f"n = {_counts(row.difference for row in rows)} pairs, with 95 % interval over seeds and test examples. "
             "Blue: better. Orange: worse. Neither: the interval includes zero."
         ),
         chart=Effects(
-            x_label=f"{metric.title.lower()} − {view.suite.baseline} ({unit})",
+            x_label=f"{metric.title.lower()} − {suite.baseline} ({unit})",
             rows=tuple(row for row in rows if row not in more),
             more=tuple(more),
             percent=metric.percent,
@@ -92,16 +97,16 @@ def recipe_effects(view: SuiteView, board: Board, index: int) -> Figure | None:
 
 
 def learning_curves(row: Row) -> list[Figure]:
-    """Return one figure for each quantity that was recorded at every epoch."""
-    found = [(record, series) for record in row.records if record in row.models for series in record.series]
-    curves = [(record, series) for record, series in found if series.axis == "epoch"]
+    """Return one figure for each quantity that was recorded during training."""
+    curves = [(record, series) for record in row.models for series in record.series if series.axis in PROGRESS]
+    kinds = dict.fromkeys((series.name, series.axis) for _, series in curves)
     return [
-        _curves(name, [(record, series) for record, series in curves if series.name == name])
-        for name in dict.fromkeys(series.name for _, series in curves)
+        _curves(name, axis, [(record, one) for record, one in curves if (one.name, one.axis) == (name, axis)])
+        for name, axis in kinds
     ]
 
 
-def _curves(name: str, curves: list[tuple[Record, Series]]) -> Figure:
+def _curves(name: str, axis: str, curves: list[tuple[Record, Series]]) -> Figure:
     percent = name in words.SHARES
     lines = tuple(
         Line(label=series.split or name, x=tuple(series.points), y=tuple(series.values), seed=record.seed)
@@ -114,12 +119,12 @@ def _curves(name: str, curves: list[tuple[Record, Series]]) -> Figure:
     unit = curves[0][1].unit
     seeds = len({record.seed for record, _ in curves})
     return Figure(
-        name=f"epochs-{name}",
-        title=f"{name.capitalize()} by epoch",
-        finding=f"Mean {name} after the last epoch: {ends}.",
+        name=f"{axis}-{name}",
+        title=f"{name.capitalize()} by {axis}",
+        finding=f"Mean {name} at the last {axis}: {ends}.",
         caption=f"One line for each of {words.plural(seeds, 'seed')}; no smoothing.",
         chart=Lines(
-            x_label="epoch",
+            x_label=axis,
             y_label=f"{name} (%)" if percent else f"{name} ({unit})" if unit not in {"", "1"} else name,
             lines=lines,
             percent=percent,
@@ -162,28 +167,37 @@ def latencies(row: Row) -> Figure | None:
 
 def diagnosis(name: str, found: Diagnosis) -> Figure | None:
     """Return the curves of a diagnostic, or None where it has none."""
-    if not found.series:
+    if not any(series.points for series in found.series):
         return None
-    first = found.series[0]
-    percent = all(series.name in words.SHARES for series in found.series)
+    names = list(dict.fromkeys(series.name for series in found.series))
+    splits = {series.split for series in found.series}
+    values = [value for series in found.series for value in series.values if value is not None]
+    percent = all(series.unit == "1" for series in found.series) and all(0 <= value <= 1 for value in values)
+    axis, unit = found.series[0].axis, found.series[0].unit
     lines = tuple(
         Line(
-            label=f"{series.name}, {series.split}" if series.split else series.name,
+            label=f"{series.name}, {series.split}" if len(splits) > 1 else series.name,
             x=tuple(series.points),
             y=tuple(series.values),
         )
         for series in found.series
+        if series.points
     )
-    span = [value for line in lines for value in line.y if value is not None]
-    limits = f"{words.number(min(span), percent)} to {words.number(max(span), percent)}" if span else "no values"
+    named = [
+        f"{line.label}: {words.number(line.y[0], percent)} at {axis} {line.x[0]:g}, "
+        f"{words.number(line.y[-1], percent)} at {line.x[-1]:g}"
+        for line in lines[:MOST_NAMED]
+    ]
+    others = f", and {words.plural(len(lines) - MOST_NAMED, 'other curve')}" if len(lines) > MOST_NAMED else ""
+    what = names[0] if len(names) == 1 else "value"
     return Figure(
         name=f"diagnostic-{name}",
         title=found.title,
-        finding=f"{words.plural(len(lines), 'curve')} over {first.axis}, from {limits}.",
+        finding=f"{'; '.join(named)}{others}.",
         caption="The network of the first seed.",
         chart=Lines(
-            x_label=first.axis,
-            y_label=f"value ({first.unit})" if first.unit not in {"", "1"} else "value",
+            x_label=axis,
+            y_label=f"{what} (%)" if percent else f"{what} ({unit})" if unit not in {"", "1"} else what,
             lines=lines,
             percent=percent,
         ),
@@ -206,5 +220,5 @@ def _without_recipe(row: Row) -> str:
     return " · ".join(parts) or row.cell.architecture
 
 
-def _with_unit(metric: model.Metric) -> str:
+def _with_unit(metric: Metric) -> str:
     return f"{metric.title.lower()} (%)" if metric.percent else metric.title.lower()

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +11,9 @@ from bench import stats
 from bench.records import Record, SuiteCell, SuiteRecord
 from bench.site import figures
 from bench.site.charts import Figure
-from bench.site.model import Board, Row, SuiteView
+from bench.site.deployments import machine
+from bench.site.model import Board, SuiteView
+from bench.site.rows import Row
 from bench.site.tables import confusions, faults, leaderboard, per_class, provenance
 from bench.stats import Difference
 from bench.store import Reading
@@ -96,7 +97,7 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
     """Return a suite's page: findings, leaderboards, charts and what did not work."""
     boards = []
     for index, board in enumerate(view.boards, start=1):
-        charts = (figures.trade_off(board, index), figures.recipe_effects(view, board, index))
+        charts = (figures.trade_off(board, index), figures.recipe_effects(view.suite, board, index))
         boards.append((board, [chart for chart in charts if chart]))
     return Page(
         path=suite_path(view.suite.name),
@@ -108,6 +109,7 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
             "suite": view.suite,
             "boards": boards,
             "facts": _facts(view),
+            "machine": next((row.fastest.machine for row in view.rows if row.fastest), None),
             "faults": faults(view),
             "problems": problems,
         },
@@ -147,7 +149,8 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "confusions": confusions(row),
             "layers": next((record.layers for record in reversed(row.records) if record.layers), ()),
             "provenance": provenance(shown) if shown else [],
-            "records": [(record, _name(reading.paths.get(id(record)))) for record in row.records],
+            "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
+            "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
         },
         figures=(*charts, *([latency] if latency else []), *(chart for _, _, chart in diagnoses if chart)),
         files={name: text for name, text in pictures.items() if text},
@@ -166,12 +169,6 @@ def only(suite: SuiteRecord, row: SuiteCell) -> str:
             written = str(value)
             parts.append(f"{name}={written if written.isidentifier() else _literal(value)}")
     return " and ".join(parts)
-
-
-def machine(record: Record) -> str:
-    """Return the hardware of a record as a reader names it."""
-    hardware = record.provenance.hardware
-    return ", ".join((hardware.cpu, *hardware.accelerators))
 
 
 def made_by(records: Iterable[Record]) -> dict[str, Record]:
@@ -219,7 +216,3 @@ def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | No
         difference=stats.paired_scores(row.scores, {run: score for run, score in scores.items() if score}),
         agreement=row.mean("agreement"),
     )
-
-
-def _name(path: Path | None) -> str:
-    return "/".join(path.parts[-3:]) if path else ""

@@ -1,7 +1,7 @@
 """Charts drawn with matplotlib [heavy]; `bench.site.drawing` makes them part of a page."""
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import nan
 
 from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ WIDTH_IN = 5.0
 FONT_PT = 9.0
 BOTTOM_IN = 0.45
 MOST_INTERVALS = 40
-"""With more points, only those of the frontier show their intervals."""
+"""With more points, those off the frontier are small and show no intervals."""
 POINTS = "offset points"
 LETTER_IN = 0.53 * FONT_PT / 72
 """Mean width of a letter; the page's font is not known here."""
@@ -100,7 +100,7 @@ def _plain(value: float) -> str:
 
 def _lines(chart: Lines) -> Canvas:
     labels = list(dict.fromkeys(line.label for line in chart.lines))
-    axes = _axes(2.9, right_in=0.2 + LETTER_IN * max(map(len, labels)))
+    axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + LETTER_IN * max(map(len, labels)))
     if chart.log_y:
         axes.set_yscale("log")
     faint = len(chart.lines) > len(labels)
@@ -127,14 +127,20 @@ def _lines(chart: Lines) -> Canvas:
 
 
 def _label_ends(axes: Axes, ends: dict[str, float], colours: dict[str, str]) -> None:
-    """Write each label where its curves end, pushed up where two would touch."""
+    """Write each label where its curves end, or beside that where two would touch."""
     x_end = axes.get_xlim()[1]
     gap = 1.25 * FONT_PT * _pixels(axes) / axes.bbox.height
-    place = -gap
-    for label, end in sorted(ends.items(), key=lambda pair: pair[1]):
-        _, height = axes.transAxes.inverted().transform(axes.transData.transform((x_end, end)))
-        place = max(height, place + gap)
-        axes.text(1.015, place, label, color=colours[label], transform=axes.transAxes, va="center", weight="bold")
+    to_share = axes.transData + axes.transAxes.inverted()
+    places = {label: float(to_share.transform((x_end, end))[1]) for label, end in ends.items()}
+    ordered = sorted(places, key=lambda label: places[label])
+    for below, label in pairwise(ordered):
+        places[label] = max(places[label], places[below] + gap)
+    limit = 1.0
+    for label in reversed(ordered):
+        places[label] = min(places[label], limit)
+        limit = places[label] - gap
+        text = axes.text(1.015, places[label], label, transform=axes.transAxes, va="center", weight="bold")
+        text.set_color(colours[label])
 
 
 def _scatter(chart: Scatter) -> Canvas:
@@ -142,12 +148,13 @@ def _scatter(chart: Scatter) -> Canvas:
     axes.set_xscale("log")
     front = sorted((point for point in chart.points if point.best), key=lambda point: point.x)
     axes.plot([p.x for p in front], [p.y for p in front], color=PALETTE[0], linewidth=1, drawstyle="steps-post")
+    crowded = len(chart.points) > MOST_INTERVALS
     for index, point in enumerate(chart.points):
-        colour, marker = (PALETTE[0], "o") if point.best else (PALETTE[1], "D")
-        crowded = len(chart.points) > MOST_INTERVALS and not point.best
-        if point.low is not None and point.high is not None and not crowded:
-            axes.plot([point.x, point.x], [point.low, point.high], color=colour, linewidth=1)
-        axes.plot([point.x], [point.y], marker, color=colour, markersize=5, gid=f"{TIP}{index}")
+        colour, marker, above = (PALETTE[0], "o", 3) if point.best else (PALETTE[1], "D", 2)
+        if point.low is not None and point.high is not None and (point.best or not crowded):
+            axes.plot([point.x, point.x], [point.low, point.high], color=colour, linewidth=1, zorder=above)
+        wide = 5 if point.best or not crowded else 2.5
+        axes.plot([point.x], [point.y], marker, color=colour, markersize=wide, zorder=above, gid=f"{TIP}{index}")
     _limits(axes, 0.15, 0.08)
     _x_axis(axes, chart.x_label, _logarithmic(axes.get_xlim()), _plain)
     _y_axis(axes, chart.y_label, _linear(axes.get_ylim()), words.percent if chart.percent else _plain)
@@ -187,7 +194,8 @@ def _effects(chart: Effects) -> Canvas:
     y = 0
     for name, rows in groups:
         axes.text(edge, y, name, transform=at, va="center", weight="bold")
-        for y, row in enumerate(rows, start=y + 1):
+        for row in rows:
+            y += 1
             difference, colour = row.difference, _colour(row, chart.better)
             if difference.low is not None and difference.high is not None:
                 axes.plot([difference.low, difference.high], [y, y], color=colour, linewidth=1.4)

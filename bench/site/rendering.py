@@ -54,17 +54,19 @@ def destination(path: str) -> str:
 
 def markdown(text: str) -> Markup:
     """Return the HTML of a plugin's or suite's description; raw HTML, pictures and scripts stay text."""
+    text = re.sub(r"(?<![<(\[`])https?://[^\s<>()]+[^\s<>().,;]", r"<\g<0>>", text)  # Bare addresses become links.
     reader = Markdown(extensions=["tables", "sane_lists", "fenced_code"])
     reader.preprocessors.deregister("html_block")
     for pattern in ("html", "image_link", "image_reference", "short_image_ref"):
         reader.inlinePatterns.deregister(pattern)
     html = reader.convert(text)
-    return Markup(re.sub(r'href="(?!https?:|#)[^"]*"', "", html))
+    return Markup(re.sub(r'href="(?!https?:|#)[^"]*"', "", html))  # noqa: S704 - what could carry a script is gone
 
 
 def inline(text: str) -> Markup:
     """Return a one-line message as HTML, words between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def _render(environment: Environment, page: Page, known: set[str], drawn: dict[str, str]) -> Rendered:
@@ -79,7 +81,7 @@ def _render(environment: Environment, page: Page, known: set[str], drawn: dict[s
         page=page,
         link=link,
         exists=lambda path: path in known,
-        svg=lambda figure: Markup(drawn[figure.name]),
+        svg=lambda figure: Markup(drawn[figure.name]),  # noqa: S704 - made by bench.site.drawing, which escapes
         **page.context,
     )
     tables = {f"{figure.name}.csv": charts.table(figure.chart) for figure in page.figures}
@@ -120,7 +122,7 @@ def _environment() -> Environment:
         "plugin": pages.plugin_path,
         "kind": catalogue.index_path,
     }
-    environment.filters |= {"markdown": markdown, "inline": inline}
+    environment.filters |= {"markdown": markdown, "inline": inline, "literal": repr}
     return environment
 
 

@@ -6,7 +6,8 @@ import io
 from msgspec import Struct
 
 from bench.records import Record
-from bench.site.model import Row, SuiteView
+from bench.site.model import SuiteView
+from bench.site.rows import Row
 
 MOST_CLASSES = 20
 """With more classes the whole confusion matrix cannot be read, so only its largest errors are shown."""

@@ -1,6 +1,7 @@
 """Dropout: random units left out while training
 
-One dropout layer before the last dense layer, whatever the network.
+One dropout layer is put before the last dense layer, whatever the network: while training, each
+input of that layer is set to zero with the probability `rate`, anew for every example.
 
 Paper: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15, 2014
 

@@ -1,0 +1,82 @@
+"""What is on this machine: datasets, pretrained weights, runtimes, backends, devices."""
+
+import importlib.metadata
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bench.catalog import Catalog
+from bench.measure.hardware import hardware
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class Examination(Struct, frozen=True):
+    """One line each: what, whether it is here, and where or what to do."""
+
+    hardware: str
+    datasets: dict[str, str]
+    weights: dict[str, str]
+    runtimes: dict[str, str]
+    backends: dict[str, str]
+
+
+def examine(catalog: Catalog) -> Examination:
+    """Look for everything without importing a framework or asking the network."""
+    machine = hardware()
+    devices = ", ".join(machine.accelerators) or "no accelerator"
+    return Examination(
+        hardware=f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {devices}",
+        datasets={card.name: _dataset(str(card.literals.get("HANDLE", ""))) for card in catalog.cards("datasets")},
+        weights={path.name: f"{path.stat().st_size / 2**20:.1f} MiB" for path in _weights()},
+        runtimes={card.name: _packages(card.literals.get("PACKAGES", ())) for card in catalog.cards("runtimes")},
+        backends={name: _packages((name,)) for name in BACKENDS},
+    )
+
+
+def _dataset(handle: str) -> str:
+    owner, _, rest = handle.partition("/")
+    slug, _, version = rest.partition("/versions/")
+    if not version or owner == "scikit-learn":
+        return "bundled"
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE", Path.home() / ".cache" / "kagglehub"))
+    folder = cache / "datasets" / owner / slug
+    if (folder / f"{version}.complete").exists():
+        return f"here: {folder / 'versions' / version}"
+    return f"not here: downloaded from Kaggle ({handle}) by the first run that needs it"
+
+
+def _weights() -> list[Path]:
+    return sorted((_keras_home() / "models").glob("*.h5"))
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+
+
+def _packages(names: tuple[str, ...]) -> str:
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            return f"not here: {name} is not installed"
+    return f"here: {', '.join(found)}"
+
+
+def text(found: Examination) -> str:
+    """Return the examination as aligned lines."""
+    lines = [f"machine: {found.hardware}"]
+    parts: dict[str, dict[str, Any]] = {
+        "datasets": found.datasets,
+        "pretrained weights": found.weights or {"none": f"in {_keras_home() / 'models'}"},
+        "runtimes": found.runtimes,
+        "backends": found.backends,
+    }
+    for title, rows in parts.items():
+        width = max(map(len, rows), default=0)
+        lines += ["", f"{title}:", *(f"  {name:{width}}  {state}" for name, state in rows.items())]
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""What the verbs `list`, `plan` and `show` print."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import suite as suites
+from bench.catalog import KINDS, Catalog
+from bench.errors import BenchError, RecordError, nearest
+from bench.plan import Plan
+from bench.records import Record
+from bench.runner.watch import duration
+from bench.store import Reading
+from bench.tree import run_id
+
+
+def rows(kind: str | None, catalog: Catalog) -> list[dict[str, Any]]:
+    """Return what `list` knows of plugins and suites, of one kind or of all."""
+    found: list[dict[str, Any]] = []
+    for one in (*KINDS, "suites") if kind is None else (kind,):
+        found += _suites(catalog) if one == "suites" else _plugins(one, catalog)
+    return found
+
+
+def _plugins(kind: str, catalog: Catalog) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": kind,
+            "name": card.name,
+            "title": card.title,
+            "parameters": {p.name: {"type": p.annotation, "default": p.default} for p in card.parameters},
+            "path": str(card.path),
+        }
+        for card in catalog.cards(kind)
+    ]
+
+
+def _suites(catalog: Catalog) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted(Path("suites").glob("*.yaml")):
+        row: dict[str, Any] = {"kind": "suites", "name": path.stem, "path": str(path)}
+        try:
+            suite = suites.read(path, catalog)
+        except BenchError as error:
+            found.append(row | {"title": f"cannot be read: {error}"})
+            continue
+        written = suite.written
+        runs = len(suite.cells) * len(written.seeds) * len(written.folds)
+        found.append(row | {"title": written.title, "cells": len(suite.cells), "runs": runs, "expect": written.expect})
+    return found
+
+
+def text(found: list[dict[str, Any]]) -> str:
+    """Return a list of plugins and suites as aligned lines, one kind after the other."""
+    lines = []
+    width = max((len(row["name"]) for row in found), default=0)
+    for kind in dict.fromkeys(row["kind"] for row in found):
+        lines.append(f"{kind}:")
+        for row in found:
+            if row["kind"] == kind:
+                extra = f"  ({row['runs']} runs)" if "runs" in row else _parameters(row.get("parameters", {}))
+                lines.append(f"  {row['name']:{width}}  {row['title']}{extra}")
+    return "\n".join(lines) or "nothing here"
+
+
+def _parameters(parameters: dict[str, Any]) -> str:
+    inside = ", ".join(f"{name}={given['default']!r}" for name, given in parameters.items())
+    return f"  ({inside})" if inside else ""
+
+
+def plan_text(plan: Plan) -> str:
+    """Return a plan as one line a run and a summary."""
+    width = max((len(run.id) for run in plan.runs), default=0)
+    lines = [
+        f"{run.id:{width}}  {run.status:11}  {duration(run.cost_s) if run.cost_s else '–':>8}  {run.reason}"
+        for run in plan.runs
+    ]
+    counts = Counter(run.status for run in plan.runs)
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no run matches"
+    return "\n".join([*lines, f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work"])
+
+
+class Found(msgspec.Struct, frozen=True):
+    """All that is recorded of a run, the newest execution of each node, with the files."""
+
+    id: str
+    records: list[Record]
+    files: list[str]
+
+
+def find_run(reading: Reading, name: str, results: Path) -> Found:
+    """Return a run by its id or the beginning of it; raise RecordError if none or several fit."""
+    by_run: dict[str, dict[str, Record]] = {}
+    for record in reading.records:
+        node = record.measure.runtime.name if record.measure else record.node
+        by_run.setdefault(run_id(record.cell_id, record.seed, record.fold), {})[node] = record
+    fitting = [name] if name in by_run else [known for known in by_run if known.startswith(name)]
+    if len(fitting) != 1:
+        fault = f"no run '{name}'{nearest(name, by_run)}"
+        if fitting:
+            fault = f"several runs begin so: {', '.join(fitting[:5])}"
+        raise RecordError(f"{results}: {fault} (ids: bench plan SUITE)")
+    records = list(by_run[fitting[0]].values())
+    return Found(id=fitting[0], records=records, files=[str(reading.paths[id(record)]) for record in records])
+
+
+def run_text(reading: Reading, found: Found) -> str:
+    """Return a run's records for the terminal: status, figures, provenance."""
+    lines = [found.id]
+    for record, file in zip(found.records, found.files, strict=True):
+        runtime = f" on {record.measure.runtime.name}" if record.measure else ""
+        lines += ["", f"{record.node}{runtime}: {record.status}, {record.created}  {file}"]
+        if record.error:
+            lines.append(f"  {record.error.type}: {record.error.message}")
+            lines += [f"  {line}" for line in (record.error.traceback or "").splitlines()]
+        for m in record.measurements:
+            if m.class_name is None:
+                where = f" batch {m.batch_size}" if m.batch_size else ""
+                interval = f"  [{m.low:.6g}, {m.high:.6g}]" if m.low is not None and m.high is not None else ""
+                count = f"  n={m.n}" if m.n else ""
+                unit = "" if m.unit in {"", "1"} else f" {m.unit}"
+                statistic = f" {m.statistic}" if m.statistic else ""
+                lines.append(f"  {m.name}{statistic}{where}: {m.value:.6g}{unit}{interval}{count}")
+        for timing in record.timings:
+            if timing.validity != "valid":
+                lines.append(f"  batch {timing.batch_size} is {timing.validity}: {'; '.join(timing.reasons)}")
+        made = record.provenance
+        commit = (made.commit or "no commit")[:12] + (" with changes" if made.dirty else "")
+        lines.append(f"  made with {made.backend} on {made.hardware.cpu}, {made.threads} threads, commit {commit}")
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""A cell of a suite with all its records: one row of a leaderboard, one page."""
+
+from collections import defaultdict
+from functools import cached_property
+from typing import Literal
+
+from msgspec import Struct
+
+from bench import findings, stats, store
+from bench.records import Record, SuiteCell
+from bench.site.deployments import Deployment, join
+from bench.stats import Interval, Score
+
+RunKey = tuple[int | None, int]
+"""Seed and fold."""
+
+
+class Metric(Struct, frozen=True):
+    """The measurement by which a suite's rows are ranked."""
+
+    name: str
+    title: str
+    better: Literal["higher", "lower"]
+    percent: bool = False
+    """The values are proportions."""
+
+
+METRICS = (
+    Metric(name="accuracy", title="Accuracy", better="higher", percent=True),
+    Metric(name="r2", title="R²", better="higher"),
+    Metric(name="loss", title="Loss", better="lower"),
+)
+"""The first that any record of a suite has is the suite's."""
+
+
+class Row(Struct, frozen=True, dict=True):
+    """A cell of a suite with all that is known of it."""
+
+    cell: SuiteCell
+    metric: Metric
+    records: tuple[Record, ...]
+    """Every execution of every node, oldest first."""
+    models: tuple[Record, ...]
+    """The record of the last network of each (seed, fold)."""
+    measures: tuple[Record, ...]
+    """The newest finished record of each timing on each machine."""
+    hardware: str | None
+    """Fingerprint of the machine whose timings the suite compares."""
+    faults: tuple[Record, ...]
+    """The newest record of each node that never finished."""
+
+    @cached_property
+    def scores(self) -> dict[RunKey, Score]:
+        """Return what each run reached in the suite's metric."""
+        found = {(record.seed, record.fold): stats.score(record, self.metric.name) for record in self.models}
+        return {run: score for run, score in found.items() if score is not None}
+
+    @cached_property
+    def score(self) -> Interval | None:
+        """Return the suite's metric: mean over seeds and folds, with Student's t-interval."""
+        return stats.mean_interval([score.value for score in self.scores.values()]) if self.scores else None
+
+    @cached_property
+    def binomial(self) -> Interval | None:
+        """Return the mean accuracy with the interval that the size of the test set alone gives."""
+        sizes = [score.n for score in self.scores.values() if score.n]
+        if self.score is None or self.metric.name != "accuracy" or not sizes:
+            return None
+        return stats.wilson(self.score.value * min(sizes), min(sizes))
+
+    def mean(self, name: str, class_name: str | None = None) -> float | None:
+        """Return a measurement's mean over seeds and folds."""
+        values = (record.value(name, class_name=class_name) for record in self.models)
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    @cached_property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Return the timings, fastest runtime first at each batch size."""
+        return join(self.measures)
+
+    @cached_property
+    def fastest(self) -> Deployment | None:
+        """Return the fastest runtime at batch size 1, on the suite's machine and not invalid."""
+        return next((timing for timing in self.comparable if timing.batch_size == 1), None)
+
+    @cached_property
+    def peak(self) -> Deployment | None:
+        """Return the batch size at which that runtime handles most examples a second."""
+        if self.fastest is None:
+            return None
+        same = [timing for timing in self.comparable if timing.runtime == self.fastest.runtime]
+        return max(same, key=lambda timing: timing.throughput or 0.0)
+
+    @property
+    def comparable(self) -> list[Deployment]:
+        """Return the timings on the suite's machine that are not invalid, in the same order."""
+        return [d for d in self.deployments if d.hardware == self.hardware and d.validity != "invalid"]
+
+    @property
+    def outcome(self) -> str:
+        """Return what became of a cell without a score."""
+        models = [record.status for record in self.faults if record.node != "measure"]
+        return models[-1].replace("_", " ") if models else "not run"
+
+
+def row_of(cell: SuiteCell, metric: Metric, records: list[Record], hardware: str | None) -> Row:
+    """Join a cell's records, oldest first; `hardware` is the machine whose timings the suite compares."""
+    done = {repr(store.key(record)) for record in records if record.status == "finished"}
+    faults = {repr(store.key(record)): record for record in records if repr(store.key(record)) not in done}
+    models = findings.final_records(records).values()
+    timings: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.node == "measure":
+            timings[record.provenance.hardware.fingerprint].append(record)
+    return Row(
+        cell=cell,
+        metric=metric,
+        records=tuple(records),
+        models=tuple(sorted(models, key=lambda record: (record.fold, record.seed or 0))),
+        measures=tuple(record for found in timings.values() for record in store.newest(found)),
+        hardware=hardware,
+        faults=tuple(faults.values()),
+    )

@@ -1,0 +1,126 @@
+"""Plugins are read without being imported, and calls are checked against them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.catalog import DOORS, KINDS, Catalog, parse_call
+from bench.errors import PluginError
+from bench.fingerprints import code_of, fingerprint
+from bench.records import Use
+
+CATALOG = Catalog()
+PLUGINS = [(kind, name) for kind in KINDS for name in CATALOG.names(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUGINS)
+def test_every_plugin_has_a_card_that_a_reader_can_use(kind: str, name: str) -> None:
+    card = CATALOG.card(kind, name)
+    assert len(card.title) > 5
+    assert len(card.about) > 80, "say what it does"
+    assert set(card.doors) <= set(DOORS[kind])
+    assert all(parameter.annotation for parameter in card.parameters)
+    if kind in {"architectures", "techniques"}:
+        assert card.expect, "state the figure to expect, and where it comes from"
+    if kind == "datasets":
+        assert card.source
+        assert card.licence
+        assert {"HANDLE", "INPUT", "TASK", "SHAPE", "OUTPUTS"} <= card.literals.keys()
+
+
+def test_no_plugin_is_imported_to_be_listed() -> None:
+    before = set(sys.modules)
+    for kind in KINDS:
+        Catalog().cards(kind)
+    assert not {name for name in set(sys.modules) - before if name.startswith(("keras", "tensorflow", "sklearn"))}
+
+
+def test_a_call_gets_its_defaults_and_types() -> None:
+    use = CATALOG.resolve("techniques", "prune(learning_rate=1)")
+    assert use == Use("prune", {"sparsity": 0.5, "epochs": 2, "learning_rate": 1.0})
+    assert isinstance(use.parameters["learning_rate"], float)
+    assert CATALOG.resolve("techniques", "prune") == CATALOG.resolve("techniques", "prune()")
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "says"),
+    [
+        ("architectures", "resnet2", "did you mean 'resnet20'"),
+        ("architectures", "custom_cnn(widht=3)", "no parameter 'widht'; did you mean 'width'"),
+        ("architectures", "custom_cnn(width='a')", "width='a'): should be int"),
+        ("architectures", "custom_cnn(width=True)", "should be int"),
+        ("architectures", "custom_cnn(3)", "name every parameter"),
+        ("architectures", "custom_cnn(**{})", "name every parameter"),
+        ("architectures", "custom_cnn(width=", "cannot read the call"),
+        ("architectures", "__import__('os').system('true')", "is not a plugin call"),
+        ("techniques", "dropout(rate=1e400)", "plain number"),
+        ("techniques", "dropout(rate=1j)", "plain number"),
+        ("techniques", "dropout(rate=open('x'))", "plain number"),
+        ("datasets", "digits(x=1)", "takes none"),
+    ],
+)
+def test_a_wrong_call_is_refused_in_one_line(kind: str, call: str, says: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        CATALOG.resolve(kind, call)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_values_of_a_call_are_json_values() -> None:
+    assert parse_call("a(b=[1, 2.5], c={'d': None}, e=(1,), f=-1)") == (
+        "a",
+        {"b": [1, 2.5], "c": {"d": None}, "e": [1], "f": -1},
+    )
+
+
+def own_plugin(folder: Path, text: str, kind: str = "architectures", name: str = "mine") -> Catalog:
+    (folder / kind).mkdir(parents=True, exist_ok=True)
+    (folder / kind / f"{name}.py").write_text(text)
+    return Catalog([folder])
+
+
+def test_a_person_can_add_plugins_of_their_own(tmp_path: Path) -> None:
+    catalog = own_plugin(tmp_path, '"""Mine."""\ndef build(inputs, outputs, *, depth: int = 2): ...\n')
+    assert catalog.resolve("architectures", "mine(depth=3)") == Use("mine", {"depth": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def build(inputs, outputs, **options): ...\n", "'**options' hides typing errors"),
+        ("def bild(inputs, outputs): ...\n", "no function build"),
+        ("def build(:\n", "not a Python file"),
+    ],
+)
+def test_a_plugin_that_breaks_the_contract_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(PluginError, match="mine.py") as caught:
+        own_plugin(tmp_path, text).cards("architectures")
+    assert says in str(caught.value)
+
+
+def test_a_name_is_never_redefined(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="already has a 'mlp'"):
+        own_plugin(tmp_path, "def build(inputs, outputs): ...\n", name="mlp").cards("architectures")
+
+
+def test_a_literal_can_depend_on_a_parameter(tmp_path: Path) -> None:
+    text = "OUTPUTS = {'labels': {'fine': 100, 'coarse': 20}}\ndef load(*, labels: str = 'fine'): ...\n"
+    catalog = own_plugin(tmp_path, text, "datasets")
+    use = catalog.resolve("datasets", "mine(labels='coarse')")
+    assert catalog.card("datasets", "mine").literal("OUTPUTS", use) == 20
+
+
+def test_comments_and_docstrings_do_not_change_the_code(tmp_path: Path) -> None:
+    first, second, third = tmp_path / "a.py", tmp_path / "b.py", tmp_path / "c.py"
+    first.write_text('"""One."""\n\n\ndef f(x):\n    """Say."""\n    return x  # so\n')
+    second.write_text('"""Two\nlines."""\n# a comment\ndef f(x):\n    return x\n')
+    third.write_text("def f(x):\n    return -x\n")
+    assert fingerprint(first) == fingerprint(second) != fingerprint(third)
+
+
+def test_code_includes_what_is_imported_from_bench_but_not_the_plumbing() -> None:
+    code = CATALOG.code("techniques", "prune")
+    assert {"techniques/prune", "twin", "training", "data"} <= code.keys()
+    assert not {"records", "errors", "catalog", "store"} & code.keys()
+    assert code_of("twin", Path("bench/twin.py").absolute()).keys() == {"twin"}

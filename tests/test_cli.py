@@ -1,0 +1,153 @@
+"""The command as a person meets it: exit codes, one-line errors, speed, nothing heavy imported."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import factory
+from bench import cli, store
+from bench.catalog import KINDS, Catalog
+from conftest import ROOT
+
+HEAVY = "tensorflow keras jax pandas matplotlib seaborn sklearn scipy mkdocs kagglehub".split()
+VERBS = ["list", "plan", "run", "show", "check", "findings", "site", "export", "schema", "doctor", "clean"]
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["list"], ["plan", "digits"], ["schema", "suite"], ["schema", "record"], ["doctor"]],
+    ids=" ".join,
+)
+def test_light_verbs_import_nothing_heavy(workplace: Path, words: list[str]) -> None:
+    script = (
+        "import sys; from bench.cli import main\n"
+        f"try: code = main({words!r})\nexcept SystemExit as stop: code = stop.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.strip() == "[] 0"
+
+
+def test_check_imports_no_framework(workplace: Path) -> None:
+    factory.write_results(workplace / "results")
+    factory.write_results(workplace / "before")
+    script = (
+        "import sys; from bench.cli import main; main(['check', '--baseline', 'before'])\n"
+        "print([name for name in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_help_answers_at_once() -> None:
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        assert bench("--help").returncode == 0
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.3
+
+
+def test_a_plan_of_ten_thousand_runs_is_quick(workplace: Path) -> None:
+    calls = "\n".join(f"  - mlp(width={width})" for width in range(1, 1001))
+    Path("suites/large.yaml").write_text(
+        f"title: L\ndatasets: [digits]\narchitectures:\n{calls}\nseeds: [{', '.join(map(str, range(10)))}]\n"
+    )
+    started = time.perf_counter()
+    done = bench("plan", "large", "--json")
+    spent = time.perf_counter() - started
+    assert len(json.loads(done.stdout)["runs"]) == 10_000
+    assert spent < 2
+
+
+def test_plan_as_json(workplace: Path) -> None:
+    found = json.loads(bench("plan", "digits", "--json").stdout)
+    assert found["suite"] == "digits"
+    assert {"id", "status", "reason", "cost_s"} <= found["runs"][0].keys()
+    assert {run["status"] for run in found["runs"]} == {"new"}
+    assert all(run["cost_s"] > 0 for run in found["runs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["plan", "digit"], 2, "suites/digit.yaml: no such suite; did you mean 'digits'?"),
+        (["plan", "digits", "--only", "sed=0"], 2, "no field 'sed'; did you mean 'seed'?"),
+        (["run", "nowhere/x.yaml"], 2, "nowhere/x.yaml: no such suite file"),
+        (["show", "nothing"], 4, "no run 'nothing'"),
+        (["check"], 3, "nothing"),
+        (["check", "--baseline", "no-such-revision"], 2, "no-such-revision"),
+        (["findings", "digits"], 2, "no records of a suite 'digits'"),
+        (["export", "x.xlsx"], 2, ".csv"),
+        (["plan", "digits", "--plugins", "nowhere"], 2, "nowhere: no such folder of plugins"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_errors_are_one_line_with_their_exit_code(workplace: Path, words: list[str], code: int, says: str) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "m"], check=True
+    )
+    done = bench(*words)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path) -> None:
+    factory.write_results(Path("results"))
+    factory.write_results(Path("before"))
+    folder = next(Path("results").glob("*/*/"))
+    (folder / "newer.json").write_text('{"schema": 99}')
+    for words in (["plan", "digits"], ["check", "--baseline", "before"], ["findings"]):
+        done = bench(*words)
+        assert done.returncode == 4, done.stderr + done.stdout
+        assert "newer.json" in done.stderr + done.stdout
+
+
+def test_show_reads_what_a_run_left(workplace: Path) -> None:
+    factory.write_results(Path("results"))
+    record = next(record for record in store.read(Path("results")).records if record.status == "finished")
+    found = json.loads(bench("show", f"{record.cell_id}-s{record.seed}", "--json").stdout)
+    assert found["id"].startswith(record.cell_id)
+    assert found["files"]
+    assert "accuracy" in bench("show", f"{record.cell_id}-s{record.seed}").stdout
+
+
+def test_every_verb_and_plugin_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    help_text = cli._parser().format_help()
+    for verb in VERBS:
+        assert f"bench {verb}" in readme
+        assert re.search(rf"^    {verb} ", help_text, re.MULTILINE)
+    names = {name for kind in KINDS for name in Catalog().names(kind)}
+    for call in re.findall(r"`(\w+)\(.*?\)`", readme):
+        assert call in names

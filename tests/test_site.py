@@ -1,0 +1,245 @@
+"""The site's pages, from records made by hand; nothing here needs MkDocs or a browser."""
+
+import posixpath
+import re
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import factory
+import msgspec
+import pytest
+
+from bench import store
+from bench.catalog import Catalog
+from bench.query import Query, fields_of
+from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord
+from bench.site import charts, drawing, figures, model
+from bench.site.contents import Site, gather
+from bench.site.pages import only
+from bench.site.rendering import destination
+
+HOSTILE = "</title><script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page with their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def values(self, attribute: str) -> list[str]:
+        """Return an attribute's values, in the order of the page."""
+        return [value for _, attributes in self.found if (value := attributes.get(attribute))]
+
+
+def text(html: str) -> str:
+    """Return what a reader sees, on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def built(folder: Path, suite: SuiteRecord, records: list[Record]) -> Site:
+    """Return the site of one suite."""
+    store.write_suite(folder, suite)
+    for record in records:
+        store.write(folder, record)
+    return gather(folder, Catalog())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    results = tmp_path_factory.mktemp("results")
+    factory.write_results(results)
+    return gather(results, Catalog())
+
+
+def test_home_answers_in_numbers(site: Site) -> None:
+    shown = text(site.pages["index.md"].html)
+    assert "custom_cnn · augment 96.2 % ± 2.2 accuracy 3" in shown
+    assert "Of 3 statements put to the test, 1 is supported, 0 refuted and 2 undecided." in shown
+    assert "✓ supported Augmentation helps the custom CNN" in shown
+
+
+def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
+    shown = text(site.pages["suites/digits/index.md"].html)
+    assert "1 custom_cnn · augment 96.2 % ± 2.2" in shown
+    assert shown.index("2= custom_cnn · plain") < shown.index("2= custom_cnn · quantize")
+    assert "resnet20 · plain train failed 0, 1 shapes (8, 4) and (8, 3)" in shown
+    assert "resnet20 · plain train timeout 2 stopped after 60 s" in shown
+    assert "resnet20 · quantize: quantize takes no network of this size" in shown
+
+
+def test_regression_suite_is_ranked_by_loss(site: Site) -> None:
+    shown = text(site.pages["suites/housing/index.md"].html)
+    assert shown.index("1 mlp · plain · epochs=30 0.2440") < shown.index("2 mlp · plain · epochs=10 0.3140")
+
+
+def test_cell_of_a_derived_network_names_its_parent(site: Site) -> None:
+    page = next(page for page in site.pages.values() if page.title == "custom_cnn · quantize")
+    assert "Derived from custom_cnn · plain : accuracy −1.4 ± 1.8 points against it (n = 3 pairs)" in text(page.html)
+    assert "both give the same answer on 98.0 % of the test set" in text(page.html)
+
+
+def test_cell_that_never_finished_still_has_a_page(site: Site) -> None:
+    page = next(page for page in site.pages.values() if page.title == "resnet20 · plain")
+    assert "ValueError: shapes (8, 4) and (8, 3)" in text(page.html)
+    assert page.html.count("Traceback of train") == 2  # two seeds share theirs
+
+
+def test_command_picks_exactly_its_cell() -> None:
+    for suite, _ in (factory.digits_suite(), factory.housing_suite()):
+        axes = {"epochs": ["10", "30"]} if suite.name == "housing" else {}
+        suite = msgspec.structs.replace(suite, axes={**suite.axes, **axes})
+        for cell in suite.cells:
+            query = Query(only(suite, cell))
+            assert [row for row in suite.cells if query.matches(fields_of(row, 0, 0))] == [cell]
+
+
+def test_every_link_leads_somewhere(site: Site) -> None:
+    folders = {destination(path) for path in site.pages} | {"measuring", "architecture"}
+    files = {name for page in site.pages.values() for name in page.files}
+    for path, page in site.pages.items():
+        tags = Tags(page.html)
+        assert not [source for source in tags.values("src") if "//" in source], f"{path} loads from another host"
+        for link in tags.values("href") + tags.values("src"):
+            if link.startswith("#"):
+                assert link[1:] in tags.values("id"), (path, link)
+            elif not link.startswith("https://"):
+                target = posixpath.normpath(posixpath.join(destination(path), unquote(link).partition("#")[0]))
+                assert target in folders | files | {"."}, (path, link)
+
+
+def test_ids_are_unique_on_a_page(site: Site) -> None:
+    for path, page in site.pages.items():
+        ids = Tags(page.html).values("id")
+        assert len(ids) == len(set(ids)), path
+
+
+def test_every_chart_has_words_and_data(site: Site) -> None:
+    page = site.pages["suites/digits/index.md"]
+    pictures = [attributes for tag, attributes in Tags(page.html).found if tag == "svg"]
+    assert len(pictures) == 2
+    assert all(picture["role"] == "img" and picture["aria-labelledby"] for picture in pictures)
+    assert "custom_cnn · augment" in page.files["suites/digits/trade-off-1.csv"]
+    assert page.files["suites/digits/effects-1.csv"].startswith("group,label,")
+
+
+def test_names_from_files_are_escaped(tmp_path: Path) -> None:
+    cell = factory.suite_cell(factory.cell(), HOSTILE, label=HOSTILE)
+    record = factory.record(suite="demo")
+    assert record.data is not None
+    record = factory.replace(
+        record,
+        data=msgspec.structs.replace(record.data, classes=(HOSTILE, "b", "c", "d")),
+        diagnostics={"x": Diagnosis(title=HOSTILE, picture_svg="<svg/>")},
+    )
+    claim = Claim(statement=HOSTILE, compare="seed=0", against="seed=1")
+    suite = factory.suite_record([cell], findings=[claim], exclusions=[Exclusion(label=HOSTILE, reason=HOSTILE)])
+    suite = msgspec.structs.replace(suite, title=HOSTILE, about=HOSTILE)
+    failed = factory.unfinished(suite="demo", seed=1, message=HOSTILE)
+    made = built(tmp_path, suite, [record, failed])
+    for path, page in made.pages.items():
+        tags = Tags(page.html)
+        assert not {"script", "title"} & {tag for tag, _ in tags.found if tag != "title" or "<svg" not in page.html}, (
+            path
+        )
+        assert not tags.values("onerror"), path
+    assert "<" not in str(made.navigation)
+
+
+def test_empty_results_say_how_to_begin(tmp_path: Path) -> None:
+    made = gather(tmp_path / "absent", Catalog())
+    assert made.problems == ()
+    assert "bench run" in made.pages["index.md"].html
+
+
+def test_broken_record_is_named_and_skipped(tmp_path: Path) -> None:
+    factory.write_results(tmp_path)
+    broken = next((tmp_path / "digits").glob("*/train-*.json"))
+    broken.write_text("{")
+    made = gather(tmp_path, Catalog())
+    assert [broken.name in problem for problem in made.problems] == [True]
+    for path in ("index.md", "suites/digits/index.md"):
+        assert broken.name in made.pages[path].html
+    assert broken.name not in made.pages["suites/housing/index.md"].html
+
+
+def test_records_without_their_suite_are_named(tmp_path: Path) -> None:
+    store.write(tmp_path, factory.record(suite="lost"))
+    assert "lost" in gather(tmp_path, Catalog()).problems[0]
+
+
+def test_plugin_that_is_gone_still_renders(tmp_path: Path) -> None:
+    cell = factory.cell(architecture="long_gone", techniques=("forgotten",))
+    made = built(tmp_path, factory.suite_record([factory.suite_cell(cell)]), [factory.record(cell)])
+    page = next(page for path, page in made.pages.items() if "long" in path)
+    assert "long_gone" in page.html
+    assert "catalogue/architectures/long_gone" not in page.html
+
+
+def test_equal_figures_give_equal_pictures() -> None:
+    suite, records = factory.digits_suite()
+    figure = figures.trade_off(model.view(suite, records).boards[0], 1)
+    assert figure is not None
+    assert drawing.draw(figure) == drawing.draw(figure)
+
+
+def test_chart_takes_its_colours_from_the_page() -> None:
+    suite, records = factory.digits_suite()
+    row = model.view(suite, records).boards[0].rows[0]
+    picture = drawing.draw(figures.learning_curves(row)[0])
+    assert "currentColor" in picture
+    assert "var(--bench-0" in picture
+    assert "#010203" not in picture
+    assert "font-family" not in picture
+
+
+def test_data_of_a_chart_are_those_of_the_records() -> None:
+    suite, records = factory.digits_suite()
+    row = model.view(suite, records).boards[0].rows[0]
+    figure = next(figure for figure in figures.learning_curves(row) if figure.name == "epoch-loss")
+    lines = charts.table(figure.chart).splitlines()
+    assert lines[0] == "curve,seed,epoch,loss (nat)"
+    assert len(lines) == 1 + 2 * 3 * 10
+
+
+def test_timings_of_two_machines_are_never_mixed() -> None:
+    here = [factory.timed(hardware="here", seed=seed, p50_ms=2.0) for seed in range(3)]
+    there = [factory.timed(hardware="there", seed=0, p50_ms=0.5)]
+    models = [factory.record(seed=seed) for seed in range(3)]
+    row = model.view(factory.suite_record(), [*models, *here, *there]).boards[0].rows[0]
+    assert {timing.hardware: timing.p50_ms.value for timing in row.deployments if timing.batch_size == 1} == {
+        "here": 2.0,
+        "there": 0.5,
+    }
+    assert row.fastest is not None
+    assert row.fastest.hardware == "here"
+
+
+def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:
+    size = 30
+    table = [[5 if true == guess else 0 for guess in range(size)] for true in range(size)]
+    table[3][7] = 4
+    record = factory.record()
+    assert record.data is not None
+    names = tuple(f"kind {index}" for index in range(size))
+    record = factory.replace(record, confusion=table, data=msgspec.structs.replace(record.data, classes=names))
+    made = built(tmp_path, factory.suite_record(), [record])
+    page = next(page for page in made.pages.values() if page.title == "mlp · plain")
+    assert "bench-matrix" not in page.html
+    assert "kind 3 kind 7 4 44.4 %" in text(page.html)
+
+
+def test_importing_the_site_is_light() -> None:
+    heavy = "matplotlib mkdocs scipy pandas tensorflow keras"
+    code = f"import sys, bench.site; print([name for name in '{heavy}'.split() if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
