@@ -85,7 +85,13 @@ def latency(session: nox.Session) -> None:
     session.install("-e", ".", *group("tests"))
     session.run("bench", "run", suite, "--artifacts")
     session.run(
-        "pytest", "tests/benchmarks/bench_latency.py", "--suite", suite, "--benchmark-autosave", *options, env={"OMP_NUM_THREADS": "1"}
+        "pytest",
+        "tests/benchmarks/bench_latency.py",
+        "--suite",
+        suite,
+        "--benchmark-autosave",
+        *options,
+        env={"OMP_NUM_THREADS": "1"},
     )
 
 

@@ -23,7 +23,6 @@ from bench.errors import PluginError, nearest
 from bench.fingerprints import PACKAGE, code_of
 from bench.records import Use
 
-KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics")
 DOORS = {
     "architectures": ("build",),
     "datasets": ("load",),
@@ -32,6 +31,8 @@ DOORS = {
     "diagnostics": ("diagnose",),
 }
 """The functions that make a file a plugin of its kind."""
+
+KINDS = tuple(DOORS)
 
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "tuple": tuple}
 

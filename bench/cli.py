@@ -1,7 +1,7 @@
 """The command `bench`: one function a verb.
 
-Heavy modules are imported by the verb that needs them, so `bench --help`, `list`, `plan` and
-`check` answer at once and never import TensorFlow.
+Modules are imported by the verb that needs them, so `bench --help` answers at once, and `list`,
+`plan` and `check` never import TensorFlow.
 """
 
 import argparse
@@ -10,13 +10,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from bench import __version__
-from bench.catalog import KINDS, Catalog
 from bench.errors import BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError
+
+if TYPE_CHECKING:
+    from bench.catalog import Catalog
+    from bench.plan import Plan
+    from bench.suite import Suite
+
+KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics", "suites")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +44,7 @@ def list_(options: argparse.Namespace) -> int:
     """List plugins or suites."""
     from bench import overview
 
-    found = overview.rows(options.kind, Catalog(options.plugins))
+    found = overview.rows(options.kind, _catalog(options))
     _show(options, found, overview.text(found))
     return FINE
 
@@ -49,7 +53,7 @@ def plan(options: argparse.Namespace) -> int:
     """Say for every run of a suite whether it is to be executed, why, and what it will cost."""
     from bench import overview
 
-    _, made = _plan(options)
+    _, _, made = _plan(options)
     fields = ("id", "status", "reason", "cost_s", "label", "recipe", "dataset", "architecture", "seed", "fold", "nodes")
     runs = [{name: getattr(run, name) for name in fields} for run in made.runs]
     _show(options, {"suite": made.suite, "cost_s": round(made.cost_s, 2), "runs": runs}, overview.plan_text(made))
@@ -60,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Train and measure what is due of a suite, and leave records."""
     from bench.run import run_suite
 
-    catalog = Catalog(options.plugins)
-    suite, made = _plan(options, catalog)
+    suite, catalog, made = _plan(options)
     stands_failed = run_suite(
         suite, made, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout
     )
@@ -116,7 +119,7 @@ def site(options: argparse.Namespace) -> int:
     """Build the results site, or serve it."""
     from bench import site as site_module
 
-    catalog = Catalog(options.plugins)
+    catalog = _catalog(options)
     if options.action == "serve":
         site_module.serve(options.results, options.port, catalog)
         return FINE
@@ -137,6 +140,8 @@ def export(options: argparse.Namespace) -> int:
 
 def schema(options: argparse.Namespace) -> int:
     """Print the JSON Schema of suite files or of records."""
+    import msgspec
+
     from bench import suite
     from bench.records import Record
 
@@ -149,7 +154,7 @@ def doctor(options: argparse.Namespace) -> int:
     """Say which datasets, weights, runtimes, backends and devices are here."""
     from bench import doctor as doctoring
 
-    found = doctoring.examine(Catalog(options.plugins))
+    found = doctoring.examine(_catalog(options))
     _show(options, found, doctoring.text(found))
     return FINE
 
@@ -162,13 +167,13 @@ def clean(options: argparse.Namespace) -> int:
     return FINE
 
 
-def _plan(options: argparse.Namespace, catalog: Catalog | None = None) -> Any:
+def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
     from bench import plan as planning
     from bench import suite as suites
     from bench.query import Query
     from bench.run import home
 
-    catalog = catalog or Catalog(options.plugins)
+    catalog = _catalog(options)
     suite = suites.read(suites.find(options.suite), catalog)
     made = planning.make(
         suite,
@@ -181,10 +186,18 @@ def _plan(options: argparse.Namespace, catalog: Catalog | None = None) -> Any:
         need_artifacts=options.artifacts,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
     )
-    return suite, made
+    return suite, catalog, made
+
+
+def _catalog(options: argparse.Namespace) -> "Catalog":
+    from bench.catalog import Catalog
+
+    return Catalog(options.plugins)
 
 
 def _show(options: argparse.Namespace, value: Any, text: str) -> None:
+    import msgspec
+
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() if options.json else text)
 
 
@@ -234,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     added = verb(list_, as_json=True, results=False, plugins=True)
-    added.add_argument("kind", nargs="?", choices=[*KINDS, "suites"], help="what to list (default: all)")
+    added.add_argument("kind", nargs="?", choices=KINDS, help="what to list (default: all)")
 
     for function in (plan, run):
         added = verb(function, as_json=function is plan, plugins=True)

@@ -106,7 +106,8 @@ def _revive(judged: dict[str, Node], artifacts: Path, needed: set[str]) -> dict[
 
 def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_failed: bool) -> Node:
     if node.status == "unsupported":
-        return node
+        kept = [header for header in tree.executions(node) if _cannot_work(header, tree.backend)]
+        return msgspec.structs.replace(node, record=kept[-1] if kept else None)
     if parent and parent.status in {"failed", "unsupported"}:
         return _as(
             node, parent.status, f"its parent {parent.id} {'failed' if parent.status == 'failed' else 'cannot work'}"

@@ -94,7 +94,7 @@ def test_a_person_can_add_plugins_of_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_plugin_that_breaks_the_contract_is_named(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(PluginError, match="mine.py") as caught:
+    with pytest.raises(PluginError, match=r"mine\.py") as caught:
         own_plugin(tmp_path, text).cards("architectures")
     assert says in str(caught.value)
 

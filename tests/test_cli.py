@@ -8,14 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 import factory
-from bench import cli, store
-from bench.catalog import KINDS, Catalog
+import pytest
 from conftest import ROOT
 
-HEAVY = "tensorflow keras jax pandas matplotlib seaborn sklearn scipy mkdocs kagglehub".split()
+from bench import cli, store
+from bench.catalog import KINDS, Catalog
+
+HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
 VERBS = ["list", "plan", "run", "show", "check", "findings", "site", "export", "schema", "doctor", "clean"]
 
 
@@ -103,15 +103,16 @@ def test_plan_as_json(workplace: Path) -> None:
         (["plan", "digits", "--only", "sed=0"], 2, "no field 'sed'; did you mean 'seed'?"),
         (["run", "nowhere/x.yaml"], 2, "nowhere/x.yaml: no such suite file"),
         (["show", "nothing"], 4, "no run 'nothing'"),
-        (["check"], 3, "nothing"),
+        (["check"], 3, "none with a counterpart"),
         (["check", "--baseline", "no-such-revision"], 2, "no-such-revision"),
-        (["findings", "digits"], 2, "no records of a suite 'digits'"),
+        (["findings", "digit"], 2, "no records of a suite 'digit'; did you mean 'digits'?"),
         (["export", "x.xlsx"], 2, ".csv"),
         (["plan", "digits", "--plugins", "nowhere"], 2, "nowhere: no such folder of plugins"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_errors_are_one_line_with_their_exit_code(workplace: Path, words: list[str], code: int, says: str) -> None:
+    factory.write_results(Path("results"))
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(
         ["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "m"], check=True

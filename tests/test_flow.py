@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 import fake_worker
+import pytest
+from conftest import ROOT
+
 from bench import plan as planning
 from bench import store, suite
 from bench.catalog import Catalog
@@ -17,7 +18,6 @@ from bench.query import Query
 from bench.records import Record
 from bench.run import clean, home, run_suite
 from bench.store import Reading
-from conftest import ROOT
 
 CATALOG = Catalog()
 SUITE = """
@@ -38,7 +38,7 @@ def run(rates: str = "0.001", *, timeout_s: float | None = None, only: str | Non
     made = planning.make(
         read, CATALOG, Path("results"), home().artifacts, only=Query(only) if only else None, **options
     )
-    return run_suite(read, made, CATALOG, results=Path("results"), workers=2, timeout_s=timeout_s, worker="fake_worker")
+    return run_suite(read, made, CATALOG, results=Path("results"), workers=1, timeout_s=timeout_s, worker="fake_worker")
 
 
 def reading() -> Reading:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import factory
 import msgspec
 import pytest
 
-import factory
 from bench import fingerprints, plan, suite
 from bench.catalog import Catalog
 from bench.measure.hardware import hardware
@@ -133,7 +133,8 @@ def test_a_missing_artifact_is_made_again_for_an_unfinished_child(place: Path) -
         path.unlink()
     made = planned(place)
     assert statuses(made) == {
-        "baseline 0": "cached", "baseline 1": "stale", "small 0": "cached", "small 1": "new", "tiny 0": "cached", "tiny 1": "new",
+        "baseline 0": "cached", "baseline 1": "stale", "small 0": "cached", "small 1": "new",
+        "tiny 0": "cached", "tiny 1": "new",
     }  # fmt: skip
     assert "not on this machine" in next(run.reason for run in made.runs if run.recipe == "baseline" and run.seed == 1)
 

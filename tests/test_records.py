@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+import factory
 import msgspec
 import pytest
 
-import factory
 from bench import records, store
 from bench.errors import RecordError
 from bench.records import Cell, Record, Training, Use, cell_id
@@ -52,7 +52,7 @@ def test_a_record_of_schema_1_is_read_for_ever() -> None:
 
 def test_a_newer_record_is_refused_by_name() -> None:
     text = json.dumps(json.loads(GOLDEN.read_text()) | {"schema": records.SCHEMA + 1}).encode()
-    with pytest.raises(RecordError, match="some.json: written with schema 2, this bench reads up to 1; update bench"):
+    with pytest.raises(RecordError, match=r"some\.json: written with schema 2, this bench reads up to 1; update bench"):
         records.decode(text, Record, "some.json")
 
 

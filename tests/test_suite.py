@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from bench import suite
 from bench.catalog import Catalog
 from bench.errors import SuiteError
-from conftest import ROOT
 
 CATALOG = Catalog()
 MINIMAL = "title: T\ndatasets: [digits]\narchitectures: [mlp]\n"

@@ -1,0 +1,66 @@
+"""The harness's own speed, by pytest-benchmark: `nox -s perf`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import factory
+import msgspec
+import pytest
+
+from bench import plan, site, store, suite
+from bench.catalog import Catalog
+
+RECORDS = 2000
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with as many records as a year of use leaves."""
+    folder = tmp_path_factory.mktemp("results")
+    for seed in range(RECORDS):
+        store.write(folder, factory.record(seed=seed, n_test=100))
+    return folder
+
+
+@pytest.fixture
+def large_suite(tmp_path: Path) -> Path:
+    path = tmp_path / "large.yaml"
+    calls = "\n".join(f"  - mlp(width={width})" for width in range(1, 1001))
+    seeds = ", ".join(map(str, range(10)))
+    path.write_text(f"title: L\ndatasets: [digits]\narchitectures:\n{calls}\nseeds: [{seeds}]\n")
+    return path
+
+
+def test_help(benchmark: Any) -> None:
+    benchmark(subprocess.run, [sys.executable, "-m", "bench", "--help"], capture_output=True, check=True)
+
+
+def test_read_suite_of_10000_runs(benchmark: Any, large_suite: Path) -> None:
+    found = benchmark(suite.read, large_suite, Catalog())
+    assert len(found.cells) == 1000
+
+
+def test_plan_10000_runs(benchmark: Any, large_suite: Path, tmp_path: Path) -> None:
+    read = suite.read(large_suite, Catalog())
+    made = benchmark(plan.make, read, Catalog(), tmp_path / "results", tmp_path / "artifacts")
+    assert len(made.runs) == 10_000
+
+
+def test_read_headers(benchmark: Any, results: Path) -> None:
+    assert len(benchmark(store.headers, results)[0]) == RECORDS
+
+
+def test_read_records(benchmark: Any, results: Path) -> None:
+    assert len(benchmark(store.read, results).records) == RECORDS
+
+
+def test_write_record(benchmark: Any, tmp_path: Path) -> None:
+    benchmark(store.write, tmp_path, msgspec.structs.replace(factory.record(), suite="written"))
+
+
+def test_build_site(benchmark: Any, tmp_path: Path) -> None:
+    factory.write_results(tmp_path / "results")
+    report = benchmark.pedantic(site.build, (tmp_path / "results", tmp_path / "site", Catalog()), rounds=3)
+    assert report.pages
