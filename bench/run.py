@@ -59,13 +59,16 @@ def run_suite(
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     due = [node for node in plan.nodes.values() if node.due]
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
+
+    def ready() -> None:
+        store.write_suite(results, suite.record(catalog))
+
     if console.is_terminal and due:
         with LiveWatch(plan, settings.workers, console) as watch:
-            new = local.run(plan, settings, watch)
+            new = local.run(plan, settings, watch, ready)
     else:
-        new = local.run(plan, settings, PlainWatch(plan, settings.workers, console))
+        new = local.run(plan, settings, PlainWatch(plan, settings.workers, console), ready)
     new += _keep_unsupported(plan, settings)
-    store.write_suite(results, suite.record(catalog))
     standing = _standing(plan, new)
     if due:
         console.print(_table(plan, standing))

@@ -89,7 +89,9 @@ def _train_or_derive(task: Task) -> Record:
             )
             for use in task.diagnostics
         }
-        layers = network.layers(artifact, task.home.artifacts)
+        # A converted network does as much as the Keras network that it was made from.
+        described = artifact if artifact.format == "keras" or task.parent is None else task.parent
+        layers = network.layers(described, task.home.artifacts)
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
     figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))
     keras.utils.clear_session()

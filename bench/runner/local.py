@@ -7,6 +7,7 @@ out of time is replaced, and its node leaves a record that says so.
 
 import random
 import shutil
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from multiprocessing import get_context
@@ -51,18 +52,22 @@ class Settings(Struct, frozen=True):
     """Module with `execute` and `sample`; tests put a light one in its place."""
 
 
-def run(plan: Plan, settings: Settings, watch: Watch) -> list[Record]:
+def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
     """Execute all that is due and return the new records; each is written as soon as it is there.
 
-    Raise DataError, before any compute, if a dataset is missing or damaged.
+    Raise DataError, before any compute, if a dataset is missing or damaged; call `ready` once if
+    none is.
     """
     due = [node for node in plan.nodes.values() if node.due]
+    if not due:
+        ready()
+        return []
     execution = _Execution(plan, settings, watch)
     try:
-        if due:
-            with hold(alone=False, waiting=watch.waiting):
-                execution.fetch({str(node.cell.dataset): node.cell.dataset for node in due})
-                execution.networks([node for node in due if node.kind != "measure"])
+        with hold(alone=False, waiting=watch.waiting):
+            execution.fetch({str(node.cell.dataset): node.cell.dataset for node in due})
+            ready()
+            execution.networks([node for node in due if node.kind != "measure"])
         measures = [node for node in due if node.kind == "measure"]
         for i in range(0, len(measures), MEASURED_TOGETHER):
             with hold(alone=True, waiting=watch.waiting):

@@ -13,7 +13,7 @@ LOCK = Path(tempfile.gettempdir()) / "keras-bench-machine.lock"
 @contextmanager
 def hold(*, alone: bool, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the machine, `alone` or with others; call `waiting` once if somebody has to be waited for."""
-    file = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    file = os.open(LOCK, os.O_RDONLY | os.O_CREAT, 0o644)
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     try:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
 from math import nan
 
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator
@@ -12,8 +13,8 @@ from bench.site import words
 from bench.site.charts import Chart, Effect, Effects, Lines, Point, Scatter
 
 INK, GRID = "#010203", "#010204"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's colours, told apart with every common kind of colour blindness."""
+PALETTE = tuple(seaborn.color_palette("colorblind", 6).as_hex())
+"""Told apart with every common kind of colour blindness; the page's style sheet tunes them for light and dark."""
 STYLES = ("-", "--", ":", "-.")
 """A seventh curve has the first colour and the second style."""
 TIP = "tip"
