@@ -1,7 +1,10 @@
 """Whether the parts of a cell can go together at all, from the literals in their files."""
 
 from bench.catalog import Card
-from bench.records import Cell
+from bench.records import ArtifactFormat, Cell
+
+EVALUATED_ON: dict[ArtifactFormat, str] = {"keras": "keras_predict", "litert": "litert"}
+"""The runtime on which an artifact's accuracy is taken, by its format."""
 
 
 def unsupported(cell: Cell, dataset: Card, architecture: Card, techniques: tuple[Card, ...], backend: str) -> str:

@@ -30,21 +30,21 @@ class Dataset:
         x: Training examples: images (n, height, width, channels) uint8, or a table (n, columns)
             float32 with NaN for missing values and integer codes for categories.
         y: Training labels, (n,) integers from 0, or (n,) float32 for regression.
+        classes: Name of each class, in label order; empty for regression.
+        source: Handle and version, or whatever names the data exactly.
         x_test: Test examples; None where the publisher made no test part, which is then one of
             `FOLDS` stratified folds.
         y_test: Test labels.
-        classes: Name of each class, in label order; empty for regression.
-        source: Handle and version, or whatever names the data exactly.
         task: What is to be learned.
         verified: Whether the files match their published checksums; None where none are known.
     """
 
     x: NDArray[np.generic]
     y: NDArray[np.generic]
-    x_test: NDArray[np.generic] | None
-    y_test: NDArray[np.generic] | None
     classes: tuple[str, ...]
     source: str
+    x_test: NDArray[np.generic] | None = None
+    y_test: NDArray[np.generic] | None = None
     task: Task = "classification"
     verified: bool | None = None
 

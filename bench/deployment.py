@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from bench.catalog import Catalog
 from bench.records import Artifact, Use
 
-EVALUATED_ON = {"keras": "keras_predict", "litert": "litert"}
-"""The runtime on which an artifact's accuracy is taken, by its format."""
-
 
 @dataclass(frozen=True)
 class Deployable:

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from sklearn import metrics
 
 from bench.data import Split
+from bench.errors import Diverged
 from bench.records import Better, Measurement
 from bench.stats import wilson
 
@@ -32,7 +33,9 @@ class Outcome:
 
 
 def evaluate(outputs: Floats, split: Split) -> Evaluation:
-    """Judge logits (n, classes), or values (n, 1), against the test labels."""
+    """Judge logits (n, classes), or values (n, 1), against the test labels; raise Diverged if any is not finite."""
+    if not np.isfinite(outputs).all():
+        raise Diverged("the network's outputs are not finite numbers; lower the learning rate")
     if split.dataset.task == "regression":
         return _regression(outputs[:, 0], split.test.y)
     labels = split.test.y.astype(np.int64)

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parent
 PLUMBING = {"catalog", "errors", "records", "stats", "store", "tasks"}
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 CORE = {
-    "train": ("training", "evaluation", "network"),
-    "derive": ("training", "evaluation", "network"),
+    "train": ("training", "evaluation", "network", "deployment"),
+    "derive": ("training", "evaluation", "network", "deployment"),
     "measure": ("measure/latency",),
 }
 """The modules that a node's result depends on beside its plugins, with all that they import."""

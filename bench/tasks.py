@@ -91,6 +91,7 @@ class Sample(Struct, frozen=True):
     """Share of the time that the hypervisor took away, 0–1."""
     size_bytes: int
     duration_s: float
+    device: str = "cpu"
 
 
 class Progress(Struct, frozen=True):
@@ -101,7 +102,7 @@ class Progress(Struct, frozen=True):
     metrics: dict[str, float]
 
 
-def provenance(task: Task, *, device: str = "cpu", jit_compile: bool | None = None) -> Provenance:
+def provenance(task: Task, *, device: str = "unknown", jit_compile: bool | None = None) -> Provenance:
     """Return where a task's record comes from."""
     return Provenance(
         commit=task.commit,

@@ -199,8 +199,19 @@ class _Rate(keras.optimizers.schedules.LearningRateSchedule):
         return {"settings": self._settings, "steps_per_epoch": self._total // max(self._settings.epochs, 1)}
 
 
+def begin(settings: Training, seed: int) -> None:
+    """Put Keras into the state that a run starts from, whatever this process did before."""
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(settings.precision)
+    keras.utils.set_random_seed(seed)
+
+
 def device() -> str:
     """Return the device that Keras computes on: the first accelerator, as `gpu:0`, or `cpu`."""
+    if keras.backend.backend() == "torch":  # Keras lists no devices there
+        import torch
+
+        return "gpu:0" if torch.cuda.is_available() else "cpu"
     accelerators = [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
     return accelerators[0] if accelerators else "cpu"
 

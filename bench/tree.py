@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.catalog import Card, Catalog
-from bench.compatibility import unsupported
+from bench.compatibility import EVALUATED_ON, unsupported
 from bench.fingerprints import core, versions
 from bench.history import History
 from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, canonical, cell_id
@@ -156,6 +156,7 @@ class Tree:
             code |= self._catalog.code("architectures", cell.architecture.name)
             for use in cell.techniques:
                 code |= self._catalog.code("techniques", use.name)
+            code |= self._catalog.code("runtimes", EVALUATED_ON[self._format(cell)])
             self._code[key] = code | core(kind)
         return self._code[key]
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bench import data, deployment, evaluation, network, training
 from bench.catalog import Catalog
+from bench.compatibility import EVALUATED_ON
 from bench.errors import Diverged, Unsupported
 from bench.measure import latency
 from bench.records import Artifact, Cell, Measurement, Record, Series, Status, Use
@@ -63,14 +64,13 @@ def sample(task: Task) -> Sample:
         steal=health.steal,
         size_bytes=deployed.size_bytes,
         duration_s=time.monotonic() - started,
+        device=training.device(),
     )
 
 
 def _train_or_derive(task: Task) -> Record:
     phases, catalog = Phases(), Catalog(task.plugins)
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(task.node.cell.training.precision)
-    keras.utils.set_random_seed(task.node.seed)
+    training.begin(task.node.cell.training, task.node.seed)
     with phases("load"):
         split = _split(task, catalog)
 
@@ -158,7 +158,7 @@ def _split(task: Task, catalog: Catalog) -> data.Split:
 
 def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> NDArray[np.float32]:
     """Return an artifact's outputs on the whole test set."""
-    runtime = Use(name=deployment.EVALUATED_ON[artifact.format])
+    runtime = Use(EVALUATED_ON[artifact.format])
     return deployment.deploy(catalog, runtime, _deployable(task, artifact)).outputs(split.test.x)
 
 

@@ -36,7 +36,7 @@ def test_a_process_takes_its_share_of_samples_after_the_warm_up() -> None:
     calls: list[int] = []
     batches, health = latency.sample(sleeper(0.002, calls), np.zeros((20, 4), np.uint8), SMOKE)
     one, eight = batches
-    assert (len(one.latencies_ms), len(eight.latencies_ms)) == (32, 8)
+    assert (len(one.latencies_ms), len(eight.latencies_ms)) == (32, 32)
     assert min(one.latencies_ms) >= 2.0
     assert one.first_call_ms >= 2.0
     warm_up = calls.count(1) - len(one.latencies_ms) - 1

@@ -35,7 +35,7 @@ def images(shape: tuple[int, ...], n: int = 40) -> data.Dataset:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (n, *shape)).astype(np.uint8)
     y = np.arange(n) % 10
-    return data.Dataset(x, y, x, y, tuple("abcdefghij"), source="made here")
+    return data.Dataset(x, y, tuple("abcdefghij"), "made here", x, y)
 
 
 def bench(place: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,7 @@ def test_every_architecture_trains_a_step_and_comes_back_from_disk(
 
     keras.utils.clear_session()
     whole = data.load(CATALOG, Use(dataset))
-    few = data.Dataset(whole.x[:64], whole.y[:64], whole.x[64:80], whole.y[64:80], whole.classes, whole.source)
+    few = data.Dataset(whole.x[:64], whole.y[:64], whole.classes, whole.source, whole.x[64:80], whole.y[64:80])
     split = data.split(few, 0, 0.0)
     model = network.build(CATALOG, CATALOG.resolve("architectures", architecture), split)
     before = model.get_weights()

@@ -28,7 +28,8 @@ def build(
         for _ in range(2):
             x = layers.Conv2D(width * 2**block, 3, padding="same", use_bias=not batch_norm)(x)
             if batch_norm:
-                x = layers.BatchNormalization()(x)
+                # Keras's default of 0.99 would need more steps than a small dataset has in ten epochs.
+                x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.Activation(activation)(x)
         if min(x.shape[1:3]) >= 2:
             x = layers.MaxPooling2D()(x)

@@ -31,8 +31,6 @@ def load() -> Dataset:
     return Dataset(
         x=images,
         y=bunch.target.astype(np.int64),
-        x_test=None,
-        y_test=None,
         classes=tuple(str(digit) for digit in range(10)),
         source=HANDLE,
     )

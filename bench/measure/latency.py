@@ -5,6 +5,7 @@ First call, warm-up and steady state are kept apart; only the steady state is sa
 """
 
 import gc
+import os
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -37,16 +38,33 @@ def sample(
 ) -> tuple[tuple[BatchSamples, ...], Health]:
     """Time calls at each batch size, on the first of the given test examples."""
     profile = PROFILES[spec.profile]
-    machine, process, started = psutil.cpu_times(), psutil.Process(), time.perf_counter()
-    own = sum(process.cpu_times()[:2])
+    process, started = psutil.Process(), time.perf_counter()
+    before, own = _machine(), sum(process.cpu_times()[:2])
     batches = tuple(_batch(deployed, examples, size, profile) for size in spec.batch_sizes)
     wall = time.perf_counter() - started
-    now = psutil.cpu_times()
-    own = sum(process.cpu_times()[:2]) - own
-    busy = sum(getattr(now, name) - getattr(machine, name) for name in ("user", "system"))
-    stolen = getattr(now, "steal", 0.0) - getattr(machine, "steal", 0.0)
-    cores = psutil.cpu_count() or 1
-    return batches, Health(others_cores=max(busy - own, 0.0) / wall, steal=max(stolen, 0.0) / (wall * cores))
+    after = _machine()
+    others = after.busy_s - before.busy_s - (sum(process.cpu_times()[:2]) - own)
+    stolen = after.stolen_s - before.stolen_s
+    return batches, Health(others_cores=max(others, 0.0) / wall, steal=max(stolen, 0.0) / (wall * after.cores))
+
+
+@dataclass(frozen=True)
+class _Machine:
+    busy_s: float
+    stolen_s: float
+    cores: int
+
+
+def _machine() -> _Machine:
+    """Return the time that the cores we may use have spent so far; a shared host's others do not concern us."""
+    cores = psutil.cpu_times(percpu=True)
+    if hasattr(os, "sched_getaffinity"):
+        cores = [cores[i] for i in os.sched_getaffinity(0)]
+    return _Machine(
+        busy_s=sum(core.user + core.system for core in cores),
+        stolen_s=sum(getattr(core, "steal", 0.0) for core in cores),
+        cores=len(cores),
+    )
 
 
 def _batch(deployed: Deployed, examples: NDArray[np.generic], size: int, profile: Profile) -> BatchSamples:
@@ -54,8 +72,8 @@ def _batch(deployed: Deployed, examples: NDArray[np.generic], size: int, profile
     prepared = deployed.prepare(x)
     first = _call_ms(deployed, prepared)
     _warm_up(deployed, prepared, profile)
-    part = (1 if size == 1 else 0.25) / profile.processes
-    wanted, until = profile.samples * part, time.perf_counter() + profile.seconds * part
+    samples, seconds = profile.effort(size)
+    wanted, until = samples / profile.processes, time.perf_counter() + seconds / profile.processes
     latencies: list[float] = []
     gc.collect()
     gc.disable()

@@ -4,18 +4,24 @@ from msgspec import Struct
 
 
 class Profile(Struct, frozen=True):
-    """Least effort for one runtime; larger batches than one get a quarter of samples and seconds."""
+    """Least effort for one runtime, all processes together."""
 
     processes: int
     samples: int
-    """Timed calls at batch size 1, all processes together."""
+    """Timed calls at batch size 1."""
     seconds: float
-    """Time spent in them, all processes together."""
+    """Time spent in them."""
     warmup_calls: int
     warmup_s: float
     stationary: bool
     """Whether the warm-up goes on until two windows agree."""
     percentiles: tuple[float, ...]
+
+    def effort(self, batch_size: int) -> tuple[int, float]:
+        """Return calls and seconds at a batch size: larger batches get a quarter, yet enough calls for p90."""
+        if batch_size == 1:
+            return self.samples, self.seconds
+        return max(self.samples // 4, 64), self.seconds / 4
 
 
 PROFILES = {

@@ -26,7 +26,7 @@ from bench.records import Artifact, Record, Use
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
-from bench.tasks import Home, Progress, Sample, Task, failure, record
+from bench.tasks import Home, Progress, Sample, Task, failure, provenance, record
 from bench.tree import Node
 
 TICK_S = 0.5
@@ -248,6 +248,7 @@ def _measured(task: Task, samples: list[Sample]) -> Record:
     return record(
         task,
         "finished",
+        provenance=provenance(task, device=samples[0].device),
         phases_s={"measure": round(sum(sample.duration_s for sample in samples), 3)},
         measurements=summary.measurements,
         series=summary.series,

@@ -216,7 +216,7 @@ def _colour(row: Effect, better: str) -> str:
     low, high = row.difference.low, row.difference.high
     if low is None or high is None or low <= 0 <= high:
         return INK
-    return PALETTE[0] if (low > 0) == (better == "higher") else PALETTE[1]
+    return str(PALETTE[0] if (low > 0) == (better == "higher") else PALETTE[1])
 
 
 def _canvas(axes: Axes) -> Canvas:
