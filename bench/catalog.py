@@ -134,6 +134,15 @@ class Catalog:
                 values[parameter.name] = _coerce(name, parameter, parameter.default)
         return Use(name=name, parameters=values)
 
+    def label(self, kind: str, use: Use) -> str:
+        """Return a use as a reader knows it: its name, with the parameters that are not the defaults."""
+        defaults = self.resolve(kind, use.name).parameters if not self._needs(kind, use.name) else {}
+        told = {key: value for key, value in use.parameters.items() if key not in defaults or defaults[key] != value}
+        return str(Use(use.name, told))
+
+    def _needs(self, kind: str, name: str) -> bool:
+        return any(parameter.required for parameter in self.card(kind, name).parameters)
+
     def code(self, kind: str, name: str) -> dict[str, str]:
         """Return the fingerprints of a plugin's file and of the modules of bench that it imports."""
         return code_of(f"{kind}/{name}", self.card(kind, name).path)
@@ -148,7 +157,11 @@ class Catalog:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]  # or the next node would find half a module
+            raise
         return module
 
 
@@ -296,12 +309,10 @@ def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:
         raise PluginError(f"{path}:{function.lineno}: '**{function.args.kwarg.arg}' hides typing errors; name them")
     found = []
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        found.append(
-            Parameter(
-                name=argument.arg,
-                annotation=ast.unparse(argument.annotation) if argument.annotation else "",
-                default=ast.literal_eval(default) if default is not None else None,
-                required=default is None,
-            )
-        )
+        try:
+            value = None if default is None else ast.literal_eval(default)
+        except ValueError as error:
+            raise PluginError(f"{path}:{argument.lineno}: the default of '{argument.arg}' is not a literal") from error
+        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+        found.append(Parameter(argument.arg, annotation, value, required=default is None))
     return found

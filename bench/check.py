@@ -33,6 +33,8 @@ from bench.records import Measurement, Record
 Verdict = Literal["regressed", "undecided", "improved", "unchanged"]
 Side = Sequence[Record]
 Group = tuple[bytes, str]
+TIMED_PACKAGES = ("ai-edge-litert", "jax", "keras", "onnxruntime", "tensorflow", "torch")
+"""Packages with another version of which a timing is of another runtime."""
 """A node of all seeds and folds, and the machine's fingerprint if it is timed."""
 Scores = dict[tuple[int | None, int], stats.Score]
 """By seed and fold."""
@@ -206,8 +208,12 @@ def _node(record: Record) -> bytes:
 
 
 def _group(record: Record) -> Group:
-    """Return what one row gathers: a node, and if it is timed, the machine."""
-    return _node(record), record.provenance.hardware.fingerprint if record.measure else ""
+    """Return what one row gathers: a node, and if it is timed, hardware and versions that timings depend on."""
+    if record.measure is None:
+        return _node(record), ""
+    made = record.provenance
+    packages = (f"{name} {made.packages[name]}" for name in TIMED_PACKAGES if name in made.packages)
+    return _node(record), ", ".join((made.hardware.fingerprint, made.backend, *packages))
 
 
 def _grouped(found: Iterable[Record]) -> dict[Group, list[Record]]:
@@ -230,14 +236,14 @@ def _failures(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
     last = {(_group(record), record.seed, record.fold): record for record in new}
     failed: defaultdict[Group, list[Record]] = defaultdict(list)
     for key, record in last.items():
-        if record.status != "finished" and key in finished:
+        if record.status not in {"finished", "unsupported"} and key in finished:
             failed[key[0]].append(record)
     for group in failed.values():
         first = group[0]
         cause = f"{first.error.type}: {first.error.message}" if first.error else "no error was recorded"
         others = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
         reason = f"{first.status}: seed {first.seed}{others}: {' '.join(cause.split())}"
-        runtime = first.measure.runtime.name if first.measure else None
+        runtime = first.measure.label if first.measure else None
         yield _row(group, labels, metric="status", runtime=runtime, verdict="regressed", reason=reason)
 
 
@@ -305,8 +311,8 @@ def _speed(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
                 row = _row(group, labels, metric=metric, runtime=runtime, batch_size=batch_size, reason="")
                 yield _ratio(row, after[place], before[place])
         elif node in machines:
-            reason = f"measured on other hardware: {machine}, baseline {machines[node]}"
-            runtime = group[0].measure.runtime.name if group[0].measure else None
+            reason = f"measured on other hardware or versions: {machine}; baseline {machines[node]}"
+            runtime = group[0].measure.label if group[0].measure else None
             yield _row(group, labels, metric="latency_ms", better="lower", runtime=runtime, reason=reason)
 
 

@@ -7,7 +7,9 @@ Modules are imported by the verb that needs them, so `bench --help` answers at o
 import argparse
 import json
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics", "
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see `bench.errors` for the codes."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:
         code: int = options.verb(options)
     except BenchError as error:
@@ -38,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     return code
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -132,10 +139,12 @@ def export(options: argparse.Namespace) -> int:
     """Write all measurements as one table."""
     from bench import export as exporting
 
-    frame = exporting.read(options.results)
+    with warnings.catch_warnings(record=True) as skipped:
+        warnings.simplefilter("always")
+        frame = exporting.read(options.results)
     exporting.write(frame, options.file)
     print(f"{len(frame)} rows in {options.file}")
-    return FINE
+    return _name_problems([str(warning.message) for warning in skipped])
 
 
 def schema(options: argparse.Namespace) -> int:
@@ -163,15 +172,16 @@ def clean(options: argparse.Namespace) -> int:
     """Delete networks that no record in the results folder names, and all logs."""
     from bench.run import clean as cleaning
 
-    print(cleaning(options.results, everything=options.all))
-    return FINE
+    done, problems = cleaning(options.results, everything=options.all)
+    print(done)
+    return _name_problems(problems)
 
 
 def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
     from bench import plan as planning
     from bench import suite as suites
     from bench.query import Query
-    from bench.run import home
+    from bench.tasks import home
 
     catalog = _catalog(options)
     suite = suites.read(suites.find(options.suite), catalog)

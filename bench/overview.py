@@ -8,7 +8,7 @@ import msgspec
 
 from bench import suite as suites
 from bench.catalog import KINDS, Catalog
-from bench.errors import BenchError, RecordError, nearest
+from bench.errors import BenchError, nearest
 from bench.plan import Plan
 from bench.records import Record
 from bench.runner.watch import duration
@@ -91,17 +91,17 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def find_run(reading: Reading, name: str, results: Path) -> Found:
-    """Return a run by its id or the beginning of it; raise RecordError if none or several fit."""
+    """Return a run by its id or the beginning of it; raise BenchError if none or several fit."""
     by_run: dict[str, dict[str, Record]] = {}
     for record in reading.records:
-        node = record.measure.runtime.name if record.measure else record.node
+        node = record.measure.label if record.measure else record.node
         by_run.setdefault(run_id(record.cell_id, record.seed, record.fold), {})[node] = record
     fitting = [name] if name in by_run else [known for known in by_run if known.startswith(name)]
     if len(fitting) != 1:
         fault = f"no run '{name}'{nearest(name, by_run)}"
         if fitting:
             fault = f"several runs begin so: {', '.join(fitting[:5])}"
-        raise RecordError(f"{results}: {fault} (ids: bench plan SUITE)")
+        raise BenchError(f"{results}: {fault} (ids: bench plan SUITE)")
     records = list(by_run[fitting[0]].values())
     return Found(id=fitting[0], records=records, files=[str(reading.paths[id(record)]) for record in records])
 
@@ -110,7 +110,7 @@ def run_text(reading: Reading, found: Found) -> str:
     """Return a run's records for the terminal: status, figures, provenance."""
     lines = [found.id]
     for record, file in zip(found.records, found.files, strict=True):
-        runtime = f" on {record.measure.runtime.name}" if record.measure else ""
+        runtime = f" on {record.measure.label}" if record.measure else ""
         lines += ["", f"{record.node}{runtime}: {record.status}, {record.created}  {file}"]
         if record.error:
             lines.append(f"  {record.error.type}: {record.error.message}")

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from bench import store
 from bench.catalog import Catalog
+from bench.errors import SuiteError
 from bench.history import History
 from bench.measure.hardware import hardware
 from bench.query import Query, fields_of
@@ -74,6 +75,8 @@ def make(
             for seed in suite.written.seeds:
                 if only is None or only.matches(fields_of(row, seed, fold)):
                     picked.append((row, seed, fold, tree.add_run(row, seed, fold)))
+    if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
+        raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
     own = {name for *_, names in picked for name in names}
     judged: dict[str, Node] = {}
     for node in tree.nodes.values():
@@ -115,12 +118,12 @@ def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_fa
     executions = tree.executions(node)
     if node.kind == "measure":
         here = hardware().fingerprint
-        versions_here = tree.packages(node)
         executions = [
             header
             for header in executions
             if header.provenance.hardware.fingerprint == here
-            and {name: header.provenance.packages.get(name) for name in versions_here} == versions_here
+            and header.provenance.backend == tree.backend
+            and {name: header.provenance.packages.get(name) for name in node.packages} == node.packages
         ]
         if not executions and tree.executions(node):
             return _as(node, "new", "not yet measured on this hardware with these runtime versions")

@@ -1,8 +1,9 @@
 """Expressions over runs: `architecture=resnet8 and seed in [0, 1] and not recipe=augment`.
 
 Names are the run's fields (dataset, architecture, recipe, technique, seed, fold, any training
-setting). A plugin matches by its name alone, by the call as written, or by a quoted pattern
-with `*`. Comparisons are = != < <= > >= and `in [..]`, joined by and, or, not, parentheses.
+setting). A plugin matches by its name alone, by a quoted pattern with `*`, or by its call:
+datasets and architectures as the suite writes it, techniques with every parameter spelled out.
+Comparisons are = != < <= > >= and `in [..]`, joined by and, or, not, parentheses.
 """
 
 import ast

@@ -77,6 +77,8 @@ class MeasureSpec(Struct, frozen=True):
     profile: Literal["smoke", "standard", "rigorous"]
     batch_sizes: tuple[int, ...]
     threads: int
+    label: str
+    """The runtime as a reader knows it: its name, with the parameters that are not the defaults."""
 
 
 class Measurement(Struct, frozen=True, omit_defaults=True):
@@ -93,6 +95,7 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
     """95 % interval: binomial (Wilson) for proportions, order statistics for percentiles."""
     split: Literal["train", "validation", "test"] | None = None
     runtime: str | None = None
+    """The `label` of what was measured."""
     batch_size: int | None = None
     statistic: str | None = None
     """`p50`, `p90`, `p99`, `mean`, `macro`, …"""
@@ -352,5 +355,5 @@ def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
         while fields["schema"] < SCHEMA:
             fields = UPGRADES[fields["schema"]](fields)
         return msgspec.convert(fields, type=kind)
-    except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error

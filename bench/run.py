@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,17 +14,13 @@ from bench.measure.hardware import hardware
 from bench.plan import Plan
 from bench.records import Record, Status
 from bench.runner import local
+from bench.runner.machine_lock import hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.suite import Suite
-from bench.tasks import Home, commit, failure
-from bench.tree import Node, run_id
+from bench.tasks import commit, failure, home
+from bench.tree import Node, node_id, run_id
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
-
-
-def home() -> Home:
-    """Return the folder of artifacts, scratch and logs: `BENCH_HOME`, or `.bench` here."""
-    return Home(Path(os.environ.get("BENCH_HOME", ".bench")).absolute())
 
 
 def run_suite(
@@ -56,7 +51,6 @@ def run_suite(
         dirty=dirty,
         worker=worker,
     )
-    signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     due = [node for node in plan.nodes.values() if node.due]
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
 
@@ -84,15 +78,11 @@ def run_suite(
     return bool(broken)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _intention(plan: Plan, due: list[Node], workers: int) -> str:
     runs = len([run for run in plan.runs if run.status != "excluded"])
     if not due:
         return f"{plan.suite}: {runs} runs, nothing to do"
-    cost = duration(plan.cost_s / workers)
+    cost = duration(sum(node.cost_s / (1 if node.kind == "measure" else workers) for node in due))
     nodes = f"{len(due)} of {len(plan.nodes)} nodes to execute"
     return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} workers"
 
@@ -112,8 +102,7 @@ def _standing(plan: Plan, new: list[Record]) -> dict[str, str]:
     """Return what each node of the plan has come to, by id."""
     standing = {node.id: "not executed" if node.due else str(node.status) for node in plan.nodes.values()}
     for record in new:
-        name = run_id(record.cell_id, record.seed, record.fold)
-        standing[f"{name}/{record.measure.runtime.name}" if record.measure else name] = record.status
+        standing[node_id(run_id(record.cell_id, record.seed, record.fold), record.measure)] = record.status
     return standing
 
 
@@ -135,16 +124,22 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
     return table
 
 
-def clean(results: Path, *, everything: bool) -> str:
-    """Delete logs, scratch and the networks that no record names (or all); return what was done in one line."""
+def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
+    """Delete logs, conversions and the networks that no record names (or all).
+
+    Return what was done in one line, and the records that cannot be read: with any of those all
+    networks are kept, as they may name some.
+    """
     place = home()
-    headers, _ = store.headers(results)
-    named = set() if everything else {header.artifact.file for header in headers if header.artifact}
-    doomed = [path for path in place.artifacts.glob("*") if path.name not in named]
-    size = sum(path.stat().st_size for path in doomed)
-    for path in doomed:
-        path.unlink()
-    for folder in (place.conversions, place.scratch, place.logs):
-        shutil.rmtree(folder, ignore_errors=True)
+    with hold(alone=True, waiting=lambda: print("waiting for another bench process to end")):
+        headers, problems = store.headers(results)
+        named = set() if everything else {header.artifact.file for header in headers if header.artifact}
+        networks = [] if problems and not everything else list(place.artifacts.glob("*"))
+        doomed = [path for path in networks if path.name not in named]
+        size = sum(path.stat().st_size for path in doomed)
+        for path in doomed:
+            path.unlink()
+        for folder in (place.conversions, place.root / "scratch", place.logs):
+            shutil.rmtree(folder, ignore_errors=True)
     kept = "" if everything else "; those that records name are kept"
-    return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}"
+    return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}", tuple(problems)

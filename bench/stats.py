@@ -12,7 +12,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from bench.records import Record
@@ -136,17 +135,6 @@ def percentile(samples: Sequence[float], percent: float) -> Interval | None:
     )
 
 
-def paired_difference(new: Mapping[K, float], old: Mapping[K, float]) -> Difference | None:
-    """Return the mean of new minus old over their common keys, None without any.
-
-    Differences that are all equal are taken as exact, as they are for parameters or sizes.
-    """
-    return paired_scores(
-        {key: Score(value=value) for key, value in new.items()},
-        {key: Score(value=value) for key, value in old.items()},
-    )
-
-
 def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference | None:
     """Return the mean of new minus old over common keys with equal test sets, None without any.
 
@@ -191,23 +179,6 @@ def unpaired_scores(new: Sequence[Score], old: Sequence[Score], spread: Spread |
     variance = max(spread.variance, _rounding(new)) * runs
     sampled = _sampling([(a, b) for a, b in groups], [share] * len(groups))
     return _estimate(mean, n, (variance, spread.df), *sampled)
-
-
-def difference_of_correctness(new: Sequence[bytes], old: Sequence[bytes], n: int) -> Difference:
-    """Return new minus old accuracy on one test set of `n` examples, each run's outcomes packed.
-
-    The interval is normal and covers the choice of examples, not the seeds. For two single runs
-    p is McNemar's exact one.
-    """
-    from scipy.stats import binomtest
-
-    gains = _outcomes(new, n) - _outcomes(old, n)
-    made = _estimate(float(gains.mean()), n, (float(gains.var(ddof=1)) / n, None))
-    if len(new) > 1 or len(old) > 1:
-        return made
-    better, worse = int((gains > 0).sum()), int((gains < 0).sum())
-    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    return msgspec.structs.replace(made, p=p)
 
 
 def pooled_spread(groups: Iterable[Sequence[float]]) -> Spread | None:

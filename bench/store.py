@@ -96,7 +96,7 @@ def headers(results: Path) -> tuple[list[Header], list[str]]:
     problems: list[str] = []
     for path in _record_paths(results):
         try:
-            found.append(records.decode(path.read_bytes(), Header, str(path)))
+            found.append(_read(path, Header))
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda header: header.created)
@@ -126,17 +126,19 @@ def write(results: Path, record: Record) -> Path:
     """Append one record and return its path."""
     node: str = record.node
     if record.measure:
-        node = f"measure-{record.measure.runtime.name}"
+        node = f"measure-{record.measure.runtime.name}"  # what a file system takes, the label may hold more
     fold = f"-f{record.fold}" if record.fold else ""
     stamp = record.created.replace("-", "").replace(":", "")
     name = f"{node}-s{record.seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
     path = results / record.suite / record.cell_id / name
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    text = msgspec.json.encode(record)
+    records.decode(text, Record, str(path))  # what cannot be read again, such as NaN, is not written
+    write_atomic(path, msgspec.json.format(text, indent=1) + b"\n")
     return path
 
 
 def write_suite(results: Path, suite: SuiteRecord) -> Path:
-    """Write the resolved suite; a suite that is already the newest of its name stays untouched."""
+    """Write the resolved suite, the one file that may be written again: when an older suite is the newest once more."""
     path = results / suite.name / f"suite-{suite.digest}.json"
     latest, _ = _newest_suite(results / suite.name)
     if latest is None or latest.digest != suite.digest:
@@ -156,7 +158,7 @@ def read(results: Path) -> Reading:
             suites[suite.name] = suite
     for path in _record_paths(results):
         try:
-            found.append((records.decode(path.read_bytes(), Record, str(path)), path))
+            found.append((_read(path, Record), path))
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda pair: (pair[0].created, pair[1].name))
@@ -166,6 +168,13 @@ def read(results: Path) -> Reading:
         problems=tuple(problems),
         paths={id(record): path for record, path in found},
     )
+
+
+def _read(path: Path, kind: type[records.AnyRecord]) -> records.AnyRecord:
+    try:
+        return records.decode(path.read_bytes(), kind, str(path))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _folders(results: Path) -> Iterator[Path]:
@@ -183,7 +192,7 @@ def _newest_suite(folder: Path) -> tuple[SuiteRecord | None, list[str]]:
     problems = []
     for path in sorted(folder.glob("suite-*.json")):
         try:
-            suite = records.decode(path.read_bytes(), SuiteRecord, str(path))
+            suite = _read(path, SuiteRecord)
         except RecordError as error:
             problems.append(str(error))
             continue

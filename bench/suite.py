@@ -193,7 +193,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
     return Suite(
         name=path.stem,
         path=path,
-        digest=sha256(canonical(written)).hexdigest()[:12],
+        digest=sha256(canonical((written, [cell.cell_id for cell in kept]))).hexdigest()[:12],
         written=written,
         baseline=baseline,
         cells=tuple(kept),
@@ -205,6 +205,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
                 profile=measure.profile,
                 batch_sizes=tuple(sorted(set(measure.batch_sizes))),
                 threads=measure.threads,
+                label=catalog.label("runtimes", runtime),
             )
             for runtime in runtimes
         ),

@@ -1,5 +1,6 @@
 """What the runner hands a worker and gets back, and the provenance that both can state."""
 
+import os
 import platform
 import subprocess
 from functools import lru_cache
@@ -31,6 +32,8 @@ class Home(Struct, frozen=True):
     """The folders under `.bench/`: nothing in them is a result, all can be made again."""
 
     root: Path
+    session: str = ""
+    """Names this run of the runner; several may share the home."""
 
     @property
     def artifacts(self) -> Path:
@@ -44,13 +47,18 @@ class Home(Struct, frozen=True):
 
     @property
     def scratch(self) -> Path:
-        """Where nodes work; a node's folder goes with it."""
-        return self.root / "scratch"
+        """Where this session's nodes work; a node's folder goes with it."""
+        return self.root / "scratch" / self.session
 
     @property
     def logs(self) -> Path:
         """What workers print."""
         return self.root / "logs"
+
+
+def home() -> Home:
+    """Return the folders of this process: under `BENCH_HOME`, or `.bench` here."""
+    return Home(Path(os.environ.get("BENCH_HOME", ".bench")).absolute(), session=str(os.getpid()))
 
 
 class Task(Struct, frozen=True):
@@ -108,7 +116,7 @@ def provenance(task: Task, *, device: str = "unknown", jit_compile: bool | None 
         commit=task.commit,
         dirty=task.dirty,
         python=platform.python_version(),
-        packages=versions(PACKAGES),
+        packages=versions(PACKAGES) | task.node.packages,
         hardware=hardware(),
         backend=task.backend,
         device=device,

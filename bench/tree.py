@@ -39,6 +39,8 @@ class Node(Struct, frozen=True):
     measure: MeasureSpec | None = None
     isolate: str = ""
     """Nodes of different values never share a worker process."""
+    packages: dict[str, str] = {}
+    """Versions here of what a measured runtime consists of."""
     record: Header | None = None
     """The execution that stands for this node so far."""
 
@@ -51,6 +53,11 @@ class Node(Struct, frozen=True):
 def run_id(cell: str, seed: int | None, fold: int) -> str:
     """Return the id of a run, which is also the id of its `train` or `derive` node."""
     return f"{cell}-s{seed}" + (f"-f{fold}" if fold else "")
+
+
+def node_id(run: str, measure: MeasureSpec | None) -> str:
+    """Return the id of a run's node: the run's own, or that of one of its `measure` nodes."""
+    return f"{run}/{measure.label}" if measure else run
 
 
 class Tree:
@@ -72,7 +79,7 @@ class Tree:
         written = self.suite.written
         first = seed == written.seeds[0] and fold == written.folds[0]
         if node.status != "unsupported" and (first or written.measure.seeds == "all"):
-            own += [self._add_measure(node, spec) for spec in self.suite.measures if self._runs_on(node.cell, spec)]
+            own += [self._add_measure(node, spec) for spec in self.suite.measures if self._accepts(spec, node.cell)]
         return own
 
     def _add_network(self, cell: Cell, name: str, seed: int, fold: int) -> Node:
@@ -103,19 +110,23 @@ class Tree:
         return node
 
     def _add_measure(self, network: Node, spec: MeasureSpec) -> str:
+        literals = self._catalog.card("runtimes", spec.runtime.name).literals
+        backends = literals.get("BACKENDS", (self.backend,))
+        works_here = self.backend in backends
         node = Node(
-            id=f"{network.id}/{spec.runtime.name}",
+            id=node_id(network.id, spec),
             kind="measure",
             cell_id=network.cell_id,
             cell=network.cell,
             seed=network.seed,
             fold=network.fold,
-            status="new",
-            reason="",
-            cost_s=self.history.cost_s("measure", network.cell_id, network.cell, spec),
+            status="new" if works_here else "unsupported",
+            reason="" if works_here else f"{spec.label} needs the Keras backend {' or '.join(backends)}",
+            cost_s=self.history.cost_s("measure", network.cell_id, network.cell, spec) if works_here else 0.0,
             code=self._measure_code(spec.runtime.name),
             parent=network.id,
             measure=spec,
+            packages=versions(literals.get("PACKAGES", ())),
         )
         self.nodes[node.id] = node
         return node.id
@@ -124,15 +135,10 @@ class Tree:
         """Return the recorded executions of a node, oldest first."""
         return self.history.of(node.cell_id, node.kind, node.seed, node.fold, node.measure)
 
-    def packages(self, node: Node) -> dict[str, str]:
-        """Return the versions here of the packages that a measured runtime consists of."""
-        assert node.measure is not None
-        return versions(self._catalog.card("runtimes", node.measure.runtime.name).literals.get("PACKAGES", ()))
-
-    def _runs_on(self, cell: Cell, spec: MeasureSpec) -> bool:
+    def _accepts(self, spec: MeasureSpec, cell: Cell) -> bool:
+        """Tell whether a runtime takes the cell's format; one that does not is no fault of the cell."""
         card = self._catalog.card("runtimes", spec.runtime.name)
-        works_here = self.backend in card.literals.get("BACKENDS", (self.backend,))
-        return works_here and self._format(cell) in card.literals.get("ACCEPTS", ("keras",))
+        return self._format(cell) in card.literals.get("ACCEPTS", ("keras",))
 
     def _format(self, cell: Cell) -> ArtifactFormat:
         given = [self._catalog.card("techniques", use.name).literals.get("GIVES") for use in cell.techniques]

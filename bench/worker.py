@@ -73,6 +73,8 @@ def _train_or_derive(task: Task) -> Record:
     training.begin(task.node.cell.training, task.node.seed)
     with phases("load"):
         split = _split(task, catalog)
+        for door, parameters in _doors(catalog, task.node.cell, "data"):
+            split = door(split, **parameters)
 
     make = _train if task.node.kind == "train" else _derive
     artifact, figures, series, jit_compile = make(task, catalog, split, phases)
@@ -116,8 +118,6 @@ def _train(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") ->
     """Build the network, open the techniques' doors, fit, save."""
     cell = task.node.cell
     with phases("build"):
-        for door, parameters in _doors(catalog, cell, "data"):
-            split = door(split, **parameters)
         model = network.build(catalog, cell.architecture, split)
         for door, parameters in _doors(catalog, cell, "model"):
             model = door(model, **parameters)

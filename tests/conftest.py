@@ -15,18 +15,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let anything that asks the network fail at once, and find an empty cache first."""
+def _closed_room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let anything that asks the network fail at once, and let tests run while a benchmark has the machine."""
+    if request.path.parent.name == "benchmarks":
+        return  # these use the machine as it is: its caches, its lock
+    monkeypatch.setattr(machine_lock, "LOCK", tmp_path / "machine.lock")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-
-
-@pytest.fixture(autouse=True)
-def _lock_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let tests run while a benchmark has the machine."""
-    monkeypatch.setattr(machine_lock, "LOCK", tmp_path / "machine.lock")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_plan_as_json(workplace: Path) -> None:
         (["plan", "digit"], 2, "suites/digit.yaml: no such suite; did you mean 'digits'?"),
         (["plan", "digits", "--only", "sed=0"], 2, "no field 'sed'; did you mean 'seed'?"),
         (["run", "nowhere/x.yaml"], 2, "nowhere/x.yaml: no such suite file"),
-        (["show", "nothing"], 4, "no run 'nothing'"),
+        (["show", "nothing"], 2, "no run 'nothing'"),
         (["check"], 3, "none with a counterpart"),
         (["check", "--baseline", "no-such-revision"], 2, "no-such-revision"),
         (["findings", "digit"], 2, "no records of a suite 'digit'; did you mean 'digits'?"),

@@ -16,13 +16,14 @@ from bench import store, suite
 from bench.catalog import Catalog
 from bench.query import Query
 from bench.records import Record
-from bench.run import clean, home, run_suite
+from bench.run import clean, run_suite
 from bench.store import Reading
+from bench.tasks import home
 
-CATALOG = Catalog()
+CATALOG = Catalog([ROOT / "tests" / "plugins"])
 SUITE = """
 title: T
-datasets: [digits]
+datasets: [tiny]
 architectures: [mlp]
 recipes: {{baseline: [], small: ["prune(sparsity=0.5)"]}}
 training: {{learning_rate: {rates}}}
@@ -167,7 +168,7 @@ def test_ctrl_c_keeps_what_is_done(workplace: Path) -> None:
     script = (
         "import sys; from pathlib import Path; import bench.cli, bench.run; from functools import partial;"
         "bench.run.run_suite = partial(bench.run.run_suite, worker='fake_worker');"
-        "sys.exit(bench.cli.main(['run', 'mine', '--workers', '1']))"
+        f"sys.exit(bench.cli.main(['run', 'mine', '--workers', '1', '--plugins', '{ROOT}/tests/plugins']))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -194,7 +195,7 @@ def test_clean_keeps_the_networks_that_records_name(workplace: Path) -> None:
     run()
     (home().artifacts / "stray.keras").write_text("x")
     before = len(list(home().artifacts.iterdir()))
-    assert clean(Path("results"), everything=False).startswith("1 networks deleted")
+    assert clean(Path("results"), everything=False)[0].startswith("1 networks deleted")
     assert len(list(home().artifacts.iterdir())) == before - 1
     clean(Path("results"), everything=True)
     assert not list(home().artifacts.iterdir())

@@ -1,5 +1,8 @@
 """Statistics against published and independently computed values."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -61,10 +64,14 @@ def test_percentile_intervals_cover_the_truth(percent: float, n: int) -> None:
     assert 0.93 <= np.mean(covered) <= 0.995
 
 
+def paired_difference(new: Mapping[Any, float], old: Mapping[Any, float]) -> stats.Difference | None:
+    return stats.paired_scores(*({key: Score(value=value) for key, value in side.items()} for side in (new, old)))
+
+
 def test_paired_difference_agrees_with_scipy_on_common_keys() -> None:
     new, old = {"a": 0.93, "b": 0.95, "c": 0.91, "x": 0.1}, {"a": 0.92, "b": 0.92, "c": 0.91, "y": 0.9}
     expected = scipy.stats.ttest_rel([0.93, 0.95, 0.91], [0.92, 0.92, 0.91])
-    found = stats.paired_difference(new, old)
+    found = paired_difference(new, old)
     assert found is not None
     assert found.p == pytest.approx(expected.pvalue)
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
@@ -72,8 +79,8 @@ def test_paired_difference_agrees_with_scipy_on_common_keys() -> None:
 
 
 def test_paired_difference_needs_common_keys_and_two_of_them() -> None:
-    assert stats.paired_difference({"a": 1.0}, {"b": 1.0}) is None
-    single = stats.paired_difference({"a": 1.0}, {"a": 0.5})
+    assert paired_difference({"a": 1.0}, {"b": 1.0}) is None
+    single = paired_difference({"a": 1.0}, {"a": 0.5})
     assert single is not None
     assert (single.value, single.low, single.p) == (0.5, None, None)
 
@@ -112,20 +119,6 @@ def test_folds_of_different_level_do_not_widen_the_interval() -> None:
     assert 0.005 < found.low < found.value == pytest.approx(0.01)
 
 
-def test_mcnemar_is_exact_for_single_runs() -> None:
-    new = packed(*[True] * 12, *[False] * 3, *[True] * 85)
-    old = packed(*[False] * 12, *[True] * 3, *[True] * 85)
-    found = stats.difference_of_correctness([new], [old], 100)
-    assert found.value == pytest.approx(0.09)
-    assert found.p == pytest.approx(scipy.stats.binomtest(12, 15).pvalue)
-
-
-def test_difference_of_correctness_averages_seeds_and_ignores_padding_bits() -> None:
-    found = stats.difference_of_correctness([packed(True, True, False)] * 2, [packed(True, False, False)], 3)
-    assert found.value == pytest.approx(1 / 3)
-    assert stats.difference_of_correctness([packed(True, False)], [packed(True, False)], 2).p == 1.0
-
-
 def test_test_set_sampling_widens_a_paired_interval() -> None:
     draw = rng("sampling")
     n = 200
@@ -137,7 +130,7 @@ def test_test_set_sampling_widens_a_paired_interval() -> None:
         }
         for side, runs in bits.items()
     }
-    plain = stats.paired_difference(*({k: s.value for k, s in score[side].items()} for side in ("new", "old")))
+    plain = paired_difference(*({k: s.value for k, s in score[side].items()} for side in ("new", "old")))
     full = stats.paired_scores(score["new"], score["old"])
     gains = np.mean(bits["new"], axis=0) - np.mean(bits["old"], axis=0)
     assert plain is not None
@@ -152,7 +145,7 @@ def test_equal_differences_of_proportions_feign_no_certainty() -> None:
     assert found is not None
     assert found.p is not None
     assert found.p > 0.05
-    exact = stats.paired_difference({0: 3, 1: 3, 2: 3}, {0: 2, 1: 2, 2: 2})
+    exact = paired_difference({0: 3, 1: 3, 2: 3}, {0: 2, 1: 2, 2: 2})
     assert exact is not None
     assert exact.p == 0
 

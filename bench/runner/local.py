@@ -22,7 +22,7 @@ from bench import store
 from bench.errors import DataError
 from bench.measure.profiles import PROFILES
 from bench.plan import Plan
-from bench.records import Artifact, Record, Use
+from bench.records import Artifact, Record, Status, Use
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
@@ -30,7 +30,7 @@ from bench.tasks import Home, Progress, Sample, Task, failure, provenance, recor
 from bench.tree import Node
 
 TICK_S = 0.5
-MEASURED_TOGETHER = 48
+MEASURED_TOGETHER = 24
 """Measure nodes that share their fresh processes; an interruption loses no more than these."""
 
 
@@ -93,7 +93,7 @@ class _Execution:
                 self._made[node.id] = node.record.artifact
 
     def stop(self) -> None:
-        """End all workers at once."""
+        """End all workers at once and take their scratch away."""
         for pool in self._pools.values():
             pool.stop()
             pool.join()
@@ -104,7 +104,11 @@ class _Execution:
         """Make sure that every dataset is there."""
         for use in datasets.values():
             future = self._pool("").schedule(call, args=("bench.data:fetch", use, self._settings.plugins))
-            if fault := future.result():
+            try:
+                fault = future.result()
+            except ProcessExpired as error:
+                fault = f"{use}: loading it ended its process with exit code {error.exitcode}; is there enough memory?"
+            if fault:
                 raise DataError(fault)
 
     def networks(self, nodes: list[Node]) -> None:
@@ -121,12 +125,13 @@ class _Execution:
             for future in done:
                 task = active.pop(future)
                 self._keep(task, _outcome(future, task))
-                self._fail_children(task.node, waiting)
+                self._fail_children(task.node, waiting, self.records[-1].status)
             for task in active.values():
                 self._watch.progress(task.node, _progress(task))
 
     def measures(self, nodes: list[Node]) -> None:
         """Time finished networks: each fresh process goes through all of them in an order of its own."""
+        self._close_idle({}, {})
         here = [node for node in nodes if node.parent in self._made]  # of the others, the parent's record says why
         for threads in sorted({node.measure.threads for node in here if node.measure}):
             alike = [node for node in here if node.measure and node.measure.threads == threads]
@@ -137,6 +142,7 @@ class _Execution:
         faults: dict[str, Record] = {}
         rounds = max((PROFILES[task.node.measure.profile].processes for task in tasks if task.node.measure), default=0)
         for i in range(rounds):
+            self._watch.measuring(len(tasks), i + 1, rounds)
             pool = self._new_pool(1, tasks[0].threads)
             self._pools["measure"] = pool
             for task in random.Random(i).sample(tasks, len(tasks)):
@@ -161,15 +167,17 @@ class _Execution:
         warm = [node for node in ready if node.isolate in self._pools]
         return next(iter(warm or ready), None)
 
-    def _fail_children(self, parent: Node, waiting: dict[str, Node]) -> None:
-        if parent.id in self._made:
+    def _fail_children(self, parent: Node, waiting: dict[str, Node], status: Status) -> None:
+        """Record that a node's children cannot be executed: as failed, or as unsupported like their parent."""
+        if status == "finished":
             return
         for node in [node for node in waiting.values() if node.parent == parent.id]:
             del waiting[node.id]
             task = self._task(node, self._settings.threads)
             reason = f"{node.parent}, which it starts from, did not finish"
-            self._keep(task, failure(task, "failed", "ParentFailed", reason))
-            self._fail_children(node, waiting)
+            status = "unsupported" if status == "unsupported" else "failed"
+            self._keep(task, failure(task, status, "ParentFailed", reason))
+            self._fail_children(node, waiting, status)
 
     def _keep(self, task: Task, done: Record) -> None:
         store.write(self._settings.results, done)

@@ -10,10 +10,17 @@ from pathlib import Path
 LOCK = Path(tempfile.gettempdir()) / "keras-bench-machine.lock"
 
 
+def _open() -> int:
+    try:
+        return os.open(LOCK, os.O_RDONLY)  # another user's, too, which must not be opened with O_CREAT
+    except FileNotFoundError:
+        return os.open(LOCK, os.O_RDONLY | os.O_CREAT, 0o666)
+
+
 @contextmanager
 def hold(*, alone: bool, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the machine, `alone` or with others; call `waiting` once if somebody has to be waited for."""
-    file = os.open(LOCK, os.O_RDONLY | os.O_CREAT, 0o644)
+    file = _open()
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     try:
         try:

@@ -25,6 +25,9 @@ class Watch(Protocol):
     def progress(self, node: Node, progress: Progress | None) -> None:
         """A node's training has come this far."""
 
+    def measuring(self, nodes: int, process: int, processes: int) -> None:
+        """A fresh process starts to time so many nodes; none finishes before the last one."""
+
     def finished(self, node: Node, record: Record) -> None:
         """A node's record is written."""
 
@@ -37,9 +40,10 @@ class PlainWatch:
     def __init__(self, plan: Plan, workers: int, console: Console) -> None:
         """Count what is due."""
         self._console = console
-        self._remaining = {node.id: node.cost_s for node in plan.nodes.values() if node.due}
+        due = [node for node in plan.nodes.values() if node.due]
+        # Trainings run side by side, measurements do not.
+        self._remaining = {n.id: n.cost_s if n.kind == "measure" else n.cost_s / workers for n in due}
         self._total = len(self._remaining)
-        self._workers = workers
         self._told: dict[str, tuple[int, float]] = {}
 
     def waiting(self) -> None:
@@ -58,6 +62,10 @@ class PlainWatch:
         elif node.id not in self._told:
             self._told[node.id] = (0, last)
 
+    def measuring(self, nodes: int, process: int, processes: int) -> None:
+        """Say which process it is: the nodes themselves are done only after the last."""
+        self.line(f"{'':10}timing {nodes} nodes, process {process} of {processes}")
+
     def finished(self, node: Node, record: Record) -> None:
         """Say what became of a node."""
         self._remaining.pop(node.id, None)
@@ -65,8 +73,8 @@ class PlainWatch:
         self.line(f"{count:10}{node.id}  {outcome(record)}  ({self.time_left()})")
 
     def time_left(self) -> str:
-        """Predict the rest from the costs of what remains; trainings run side by side, measurements do not."""
-        return f"{duration(sum(self._remaining.values()) / self._workers)} left" if self._remaining else "done"
+        """Predict the rest from the costs of what remains."""
+        return f"{duration(sum(self._remaining.values()))} left" if self._remaining else "done"
 
     def line(self, text: str) -> None:
         """Print one line as it is."""

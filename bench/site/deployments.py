@@ -33,14 +33,18 @@ class Deployment(Struct, frozen=True):
 
 
 def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
-    """Return the timings of `measure` records of one cell, fastest runtime first at each batch size."""
-    groups = defaultdict(list)
-    for record in measures:
+    """Return the timings of `measure` records of one cell, fastest runtime first at each batch size.
+
+    Of each seed and fold the newest counts, whatever its profile.
+    """
+    groups: dict[tuple[str, int, int, str], dict[tuple[int | None, int], Record]] = defaultdict(dict)
+    for record in sorted(measures, key=lambda record: record.created):
         if record.measure is not None:
             fingerprint = record.provenance.hardware.fingerprint
             for batch_size in record.measure.batch_sizes:
-                groups[str(record.measure.runtime), record.measure.threads, batch_size, fingerprint].append(record)
-    found = (_deployment(*key, records) for key, records in groups.items())
+                key = (record.measure.label, record.measure.threads, batch_size, fingerprint)
+                groups[key][record.seed, record.fold] = record
+    found = (_deployment(*key, list(records.values())) for key, records in groups.items())
     return tuple(sorted((d for d in found if d), key=lambda d: (d.hardware, d.batch_size, d.p50_ms.value)))
 
 

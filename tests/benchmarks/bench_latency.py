@@ -16,8 +16,8 @@ import pytest
 from bench import data, deployment, plan, suite
 from bench.catalog import Catalog
 from bench.deployment import Deployable
-from bench.run import home
 from bench.runner.machine_lock import hold
+from bench.tasks import home
 from bench.tree import Node
 
 CATALOG = Catalog()
@@ -29,6 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     made = plan.make(read, CATALOG, Path("results"), home().artifacts)
     measured = [node for node in made.nodes.values() if node.kind == "measure" and node.parent]
     pairs = [(node, made.nodes[node.parent]) for node in measured if node.parent and made.nodes[node.parent].record]
+    if not pairs:
+        raise pytest.UsageError(f"{read.path}: no finished networks to time (bench run {read.name} --artifacts)")
     metafunc.parametrize(("node", "trained"), pairs, ids=[node.id for node, _ in pairs])
 
 
