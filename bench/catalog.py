@@ -134,14 +134,11 @@ class Catalog:
                 values[parameter.name] = _coerce(name, parameter, parameter.default)
         return Use(name=name, parameters=values)
 
-    def label(self, kind: str, use: Use) -> str:
-        """Return a use as a reader knows it: its name, with the parameters that are not the defaults."""
-        defaults = self.resolve(kind, use.name).parameters if not self._needs(kind, use.name) else {}
-        told = {key: value for key, value in use.parameters.items() if key not in defaults or defaults[key] != value}
-        return str(Use(use.name, told))
-
-    def _needs(self, kind: str, name: str) -> bool:
-        return any(parameter.required for parameter in self.card(kind, name).parameters)
+    def variant(self, kind: str, use: Use) -> str:
+        """Return a use with the parameters that are not the defaults, or an empty string if all are."""
+        defaults = {parameter.name: parameter.default for parameter in self.card(kind, use.name).parameters}
+        told = {key: value for key, value in use.parameters.items() if defaults[key] != value}
+        return str(Use(use.name, told)) if told else ""
 
     def code(self, kind: str, name: str) -> dict[str, str]:
         """Return the fingerprints of a plugin's file and of the modules of bench that it imports."""

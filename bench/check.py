@@ -243,7 +243,7 @@ def _failures(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
         cause = f"{first.error.type}: {first.error.message}" if first.error else "no error was recorded"
         others = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
         reason = f"{first.status}: seed {first.seed}{others}: {' '.join(cause.split())}"
-        runtime = first.measure.label if first.measure else None
+        runtime = first.measure.name if first.measure else None
         yield _row(group, labels, metric="status", runtime=runtime, verdict="regressed", reason=reason)
 
 
@@ -312,7 +312,7 @@ def _speed(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
                 yield _ratio(row, after[place], before[place])
         elif node in machines:
             reason = f"measured on other hardware or versions: {machine}; baseline {machines[node]}"
-            runtime = group[0].measure.label if group[0].measure else None
+            runtime = group[0].measure.name if group[0].measure else None
             yield _row(group, labels, metric="latency_ms", better="lower", runtime=runtime, reason=reason)
 
 

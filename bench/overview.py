@@ -94,7 +94,7 @@ def find_run(reading: Reading, name: str, results: Path) -> Found:
     """Return a run by its id or the beginning of it; raise BenchError if none or several fit."""
     by_run: dict[str, dict[str, Record]] = {}
     for record in reading.records:
-        node = record.measure.label if record.measure else record.node
+        node = record.measure.name if record.measure else record.node
         by_run.setdefault(run_id(record.cell_id, record.seed, record.fold), {})[node] = record
     fitting = [name] if name in by_run else [known for known in by_run if known.startswith(name)]
     if len(fitting) != 1:
@@ -110,7 +110,7 @@ def run_text(reading: Reading, found: Found) -> str:
     """Return a run's records for the terminal: status, figures, provenance."""
     lines = [found.id]
     for record, file in zip(found.records, found.files, strict=True):
-        runtime = f" on {record.measure.label}" if record.measure else ""
+        runtime = f" on {record.measure.name}" if record.measure else ""
         lines += ["", f"{record.node}{runtime}: {record.status}, {record.created}  {file}"]
         if record.error:
             lines.append(f"  {record.error.type}: {record.error.message}")

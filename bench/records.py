@@ -77,8 +77,13 @@ class MeasureSpec(Struct, frozen=True):
     profile: Literal["smoke", "standard", "rigorous"]
     batch_sizes: tuple[int, ...]
     threads: int
-    label: str
-    """The runtime as a reader knows it: its name, with the parameters that are not the defaults."""
+    label: str = ""
+    """The runtime with the parameters that are not its defaults; empty where its name says it all."""
+
+    @property
+    def name(self) -> str:
+        """The runtime as a reader knows it."""
+        return self.label or self.runtime.name
 
 
 class Measurement(Struct, frozen=True, omit_defaults=True):
@@ -95,7 +100,7 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
     """95 % interval: binomial (Wilson) for proportions, order statistics for percentiles."""
     split: Literal["train", "validation", "test"] | None = None
     runtime: str | None = None
-    """The `label` of what was measured."""
+    """The `name` of what was measured."""
     batch_size: int | None = None
     statistic: str | None = None
     """`p50`, `p90`, `p99`, `mean`, `macro`, …"""

@@ -205,7 +205,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
                 profile=measure.profile,
                 batch_sizes=tuple(sorted(set(measure.batch_sizes))),
                 threads=measure.threads,
-                label=catalog.label("runtimes", runtime),
+                label=catalog.variant("runtimes", runtime),
             )
             for runtime in runtimes
         ),

@@ -57,7 +57,7 @@ def run_id(cell: str, seed: int | None, fold: int) -> str:
 
 def node_id(run: str, measure: MeasureSpec | None) -> str:
     """Return the id of a run's node: the run's own, or that of one of its `measure` nodes."""
-    return f"{run}/{measure.label}" if measure else run
+    return f"{run}/{measure.name}" if measure else run
 
 
 class Tree:
@@ -121,7 +121,7 @@ class Tree:
             seed=network.seed,
             fold=network.fold,
             status="new" if works_here else "unsupported",
-            reason="" if works_here else f"{spec.label} needs the Keras backend {' or '.join(backends)}",
+            reason="" if works_here else f"{spec.name} needs the Keras backend {' or '.join(backends)}",
             cost_s=self.history.cost_s("measure", network.cell_id, network.cell, spec) if works_here else 0.0,
             code=self._measure_code(spec.runtime.name),
             parent=network.id,

@@ -294,9 +294,7 @@ def timed(
     )
     return replace(
         made,
-        measure=MeasureSpec(
-            runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1, label=runtime
-        ),
+        measure=MeasureSpec(runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1),
         measurements=tuple(measured),
         timings=tuple(
             Timing(runtime=runtime, batch_size=size, validity=validity, reasons=reasons) for size in batch_sizes

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -96,6 +97,17 @@ def test_plan_as_json(workplace: Path) -> None:
     assert all(run["cost_s"] > 0 for run in found["runs"])
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository whose results are all new."""
+    place = tmp_path_factory.mktemp("repository")
+    factory.write_results(place / "results")
+    git = ["git", "-C", str(place), "-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], check=True)
+    return place
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -111,12 +123,10 @@ def test_plan_as_json(workplace: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_errors_are_one_line_with_their_exit_code(workplace: Path, words: list[str], code: int, says: str) -> None:
-    factory.write_results(Path("results"))
-    subprocess.run(["git", "init", "-q"], check=True)
-    subprocess.run(
-        ["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "m"], check=True
-    )
+def test_errors_are_one_line_with_their_exit_code(
+    workplace: Path, repository: Path, words: list[str], code: int, says: str
+) -> None:
+    shutil.copytree(repository, workplace, dirs_exist_ok=True)
     done = bench(*words)
     assert done.returncode == code, done.stderr
     assert says in done.stderr

@@ -20,7 +20,7 @@ from bench.stats import smallest_count
 from bench.tasks import BatchSamples, Home, Sample, Task
 from bench.tree import Node
 
-SMOKE = MeasureSpec(Use("litert"), "smoke", (1, 8), 1, "litert")
+SMOKE = MeasureSpec(Use("litert"), "smoke", (1, 8), 1)
 
 
 def sleeper(seconds: float, calls: list[int]) -> Deployed:
@@ -48,9 +48,7 @@ def test_a_process_takes_its_share_of_samples_after_the_warm_up() -> None:
 
 def test_a_batch_may_be_larger_than_the_test_set() -> None:
     calls: list[int] = []
-    latency.sample(
-        sleeper(0, calls), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (16,), 1, "litert")
-    )
+    latency.sample(sleeper(0, calls), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (16,), 1))
     assert set(calls) == {16}
 
 
@@ -74,7 +72,7 @@ def summary(samples: list[Sample]):  # type: ignore[no-untyped-def]
         "",
         0.0,
         {},
-        measure=MeasureSpec(Use("litert"), "smoke", (1,), 1, "litert"),
+        measure=MeasureSpec(Use("litert"), "smoke", (1,), 1),
     )
     return summarize(Task(node, "s", Home(Path()), (), None, None, 1, "tensorflow"), samples)
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench import fingerprints, plan, suite
 from bench.catalog import Catalog
+from bench.errors import SuiteError
 from bench.measure.hardware import hardware
 from bench.query import Query
 from bench.records import Artifact, Record
@@ -102,6 +103,17 @@ def test_latency_is_taken_on_one_seed_and_where_the_format_runs(place: Path) -> 
     assert [node.measure.runtime.name for node in measured if node.measure and "quantize" in node.cell_id] == ["litert"]
     both = planned(place, SUITE.replace("profile: smoke", "profile: smoke, seeds: all"))
     assert len([node for node in both.nodes.values() if node.kind == "measure"]) == 2 * len(measured)
+
+
+def test_two_variants_of_a_runtime_stay_apart(place: Path) -> None:
+    made = planned(place, SUITE.replace("[litert, tf_function]", "[tf_function, tf_function(jit_compile=True)]"))
+    ids = [node.id.partition("/")[2] for node in made.nodes.values() if node.kind == "measure"]
+    assert ids == ["tf_function", "tf_function(jit_compile=True)"] * 2
+
+
+def test_only_that_matches_nothing_is_an_error(place: Path) -> None:
+    with pytest.raises(SuiteError, match="no run of mine matches 'seed=7'"):
+        planned(place, only=Query("seed=7"))
 
 
 def test_without_records_all_is_new(place: Path) -> None:

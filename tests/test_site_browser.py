@@ -31,6 +31,7 @@ FLAGS = [
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (group `tests`)")
+pytestmark = pytest.mark.slow
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 
 

@@ -28,7 +28,7 @@ class Summary(Struct, frozen=True):
 def summarize(task: Task, samples: list[Sample]) -> Summary:
     """Pool the samples of a node's processes."""
     assert task.node.measure is not None
-    runtime = task.node.measure.label
+    runtime = task.node.measure.name
     measurements = [
         Measurement(name="deployed_bytes", value=samples[0].size_bytes, unit="B", better="lower", runtime=runtime)
     ]

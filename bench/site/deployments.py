@@ -42,7 +42,7 @@ def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
         if record.measure is not None:
             fingerprint = record.provenance.hardware.fingerprint
             for batch_size in record.measure.batch_sizes:
-                key = (record.measure.label, record.measure.threads, batch_size, fingerprint)
+                key = (record.measure.name, record.measure.threads, batch_size, fingerprint)
                 groups[key][record.seed, record.fold] = record
     found = (_deployment(*key, list(records.values())) for key, records in groups.items())
     return tuple(sorted((d for d in found if d), key=lambda d: (d.hardware, d.batch_size, d.p50_ms.value)))

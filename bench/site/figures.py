@@ -144,7 +144,7 @@ def latencies(row: Row) -> Figure | None:
         return None
     lines = tuple(
         Line(
-            label=record.measure.label if record.measure else one.runtime or "",
+            label=record.measure.name if record.measure else one.runtime or "",
             x=tuple(100 * point for point in one.points),
             y=tuple(one.values),
             seed=record.seed,

@@ -60,7 +60,7 @@ def faults(view: SuiteView) -> list[Fault]:
     found: dict[tuple[str, ...], Fault] = {}
     for row in view.rows:
         for record in row.faults:
-            step = f"measure on {record.measure.label}" if record.measure else str(record.node)
+            step = f"measure on {record.measure.name}" if record.measure else str(record.node)
             outcome, reason = record.status.replace("_", " "), record.error.message if record.error else ""
             seed = "–" if record.seed is None else str(record.seed)
             alike = found.setdefault(
