@@ -70,6 +70,7 @@ def plugin_path(kind: str, name: str) -> str:
 def home(views: list[SuiteView], problems: tuple[str, ...]) -> Page:
     """Return the page that says what was found, or how to begin where nothing was."""
     found = [(view, finding) for view in views for finding in view.findings]
+    found.sort(key=lambda pair: pair[1].verdict == "undecided")  # what is known comes first
     records = [record for view in views for record in view.records]
     return Page(
         path="index.md",

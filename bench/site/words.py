@@ -69,10 +69,10 @@ def signed(value: float) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency, in microseconds below a hundredth of a millisecond."""
+    """Return a latency, in microseconds below a tenth of a millisecond."""
     if value is None:
         return NONE
-    scaled, unit = (1000 * value, "µs") if value < 0.01 else (value, "ms")
+    scaled, unit = (1000 * value, "µs") if value < 0.1 else (value, "ms")
     places = max(2 - floor(log10(scaled)), 0) if scaled > 0 else 0
     return f"{scaled:,.{places}f}{NBSP}{unit}"
 
