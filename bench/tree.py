@@ -87,9 +87,9 @@ class Tree:
         if node_id in self.nodes:
             return self.nodes[node_id]
         _, _, techniques, reason = self._check(cell, name)
-        kind: NodeKind = "derive" if not reason and techniques and "after" in techniques[-1].doors else "train"
+        kind: NodeKind = "derive" if techniques and "after" in techniques[-1].doors else "train"
         parent = None
-        if kind == "derive":
+        if kind == "derive" and not reason:
             prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
             parent = self._add_network(prefix, _cell_id(prefix), seed, fold).id
         node = Node(

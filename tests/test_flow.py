@@ -139,7 +139,7 @@ def test_a_cell_that_cannot_work_leaves_one_record(workplace: Path) -> None:
         assert not run_suite(
             read, made, CATALOG, results=Path("results"), workers=1, timeout_s=None, worker="fake_worker"
         )
-    unsupported = by_status()["unsupported"]
+    unsupported = by_status()["unsupported"] + by_status("derive")["unsupported"]
     assert len(unsupported) == 4
     assert unsupported[0].error is not None
     assert "at least 28 pixels" in unsupported[0].error.message
