@@ -23,6 +23,7 @@ from bench.errors import DataError
 from bench.measure.profiles import PROFILES
 from bench.plan import Plan
 from bench.records import Artifact, Record, Status, Use
+from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
@@ -64,13 +65,13 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
         return []
     execution = _Execution(plan, settings, watch)
     try:
-        with hold(alone=False, waiting=watch.waiting):
+        with hold(alone=False, waiting=watch.waiting), execution.interrupt:
             execution.fetch({str(node.cell.dataset): node.cell.dataset for node in due})
             ready()
             execution.networks([node for node in due if node.kind != "measure"])
         measures = [node for node in due if node.kind == "measure"]
         for i in range(0, len(measures), MEASURED_TOGETHER):
-            with hold(alone=True, waiting=watch.waiting):
+            with hold(alone=True, waiting=watch.waiting), execution.interrupt:
                 execution.measures(measures[i : i + MEASURED_TOGETHER])
     finally:
         execution.stop()
@@ -82,12 +83,11 @@ class _Execution:
 
     def __init__(self, plan: Plan, settings: Settings, watch: Watch) -> None:
         self.records: list[Record] = []
-        self._plan = plan
+        self.interrupt = Interrupt()
         self._settings = settings
         self._watch = watch
         self._pools: dict[str, ProcessPool] = {}
         self._made: dict[str, Artifact] = {}
-        self._failed: set[str] = set()
         for node in plan.nodes.values():
             if not node.due and node.record is not None and node.record.artifact is not None:
                 self._made[node.id] = node.record.artifact
@@ -104,6 +104,7 @@ class _Execution:
         """Make sure that every dataset is there."""
         for use in datasets.values():
             future = self._pool("").schedule(call, args=("bench.data:fetch", use, self._settings.plugins))
+            self._wait_for(future)
             try:
                 fault = future.result()
             except ProcessExpired as error:
@@ -128,6 +129,7 @@ class _Execution:
                 self._fail_children(task.node, waiting, self.records[-1].status)
             for task in active.values():
                 self._watch.progress(task.node, _progress(task))
+            self.interrupt.check()
 
     def measures(self, nodes: list[Node]) -> None:
         """Time finished networks: each fresh process goes through all of them in an order of its own."""
@@ -149,7 +151,7 @@ class _Execution:
                 if task.node.id not in faults:
                     self._watch.started(task.node)
                     future = self._schedule(pool, "sample", task)
-                    wait([future])  # without a timeout: this process sleeps while the other is timed
+                    self._wait_for(future)
                     outcome = _outcome(future, task)
                     if isinstance(outcome, Record):
                         faults[task.node.id] = outcome
@@ -160,6 +162,12 @@ class _Execution:
             del self._pools["measure"]
         for task in tasks:
             self._keep(task, faults.get(task.node.id) or _measured(task, samples[task.node.id]))
+
+    def _wait_for(self, future: Future[Any]) -> None:
+        """Sleep until a future is done, but for a look at the signals once a second."""
+        while not future.done():
+            wait([future], timeout=1.0)
+            self.interrupt.check()
 
     def _next(self, waiting: dict[str, Node], active: dict[Future[Any], Task]) -> Node | None:
         """Return a node whose parent is there, one for a warm worker if possible."""
