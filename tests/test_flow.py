@@ -33,6 +33,13 @@ measure: {{profile: smoke, runtimes: [tf_function], batch_sizes: [1]}}
 """
 
 
+@pytest.fixture(autouse=True)
+def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep spawned workers from importing this process's main module, which is pytest."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+
+
 def run(rates: str = "0.001", *, timeout_s: float | None = None, only: str | None = None, **options: bool) -> bool:
     Path("suites/mine.yaml").write_text(SUITE.format(rates=rates))
     read = suite.read(Path("suites/mine.yaml"), CATALOG)
