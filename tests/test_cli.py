@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import factory
@@ -20,7 +22,31 @@ HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklea
 VERBS = ["list", "plan", "run", "show", "check", "findings", "site", "export", "schema", "doctor", "clean"]
 
 
-def bench(*words: str) -> subprocess.CompletedProcess[str]:
+@dataclass
+class Done:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Bench = Callable[..., Done]
+
+
+@pytest.fixture
+def bench(capsys: pytest.CaptureFixture[str]) -> Bench:
+    """The command, in this process."""
+
+    def run(*words: str) -> Done:
+        code = cli.main(words)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+def bench_process(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
     return subprocess.run(
         [sys.executable, "-m", "bench", *words],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -72,7 +98,7 @@ def test_help_answers_at_once() -> None:
     seconds = []
     for _ in range(5):
         started = time.perf_counter()
-        assert bench("--help").returncode == 0
+        assert bench_process("--help").returncode == 0
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.3
 
@@ -83,13 +109,13 @@ def test_a_plan_of_ten_thousand_runs_is_quick(workplace: Path) -> None:
         f"title: L\ndatasets: [digits]\narchitectures:\n{calls}\nseeds: [{', '.join(map(str, range(10)))}]\n"
     )
     started = time.perf_counter()
-    done = bench("plan", "large", "--json")
+    done = bench_process("plan", "large", "--json")
     spent = time.perf_counter() - started
     assert len(json.loads(done.stdout)["runs"]) == 10_000
     assert spent < 2
 
 
-def test_plan_as_json(workplace: Path) -> None:
+def test_plan_as_json(workplace: Path, bench: Bench) -> None:
     found = json.loads(bench("plan", "digits", "--json").stdout)
     assert found["suite"] == "digits"
     assert {"id", "status", "reason", "cost_s"} <= found["runs"][0].keys()
@@ -124,7 +150,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_errors_are_one_line_with_their_exit_code(
-    workplace: Path, repository: Path, words: list[str], code: int, says: str
+    workplace: Path, repository: Path, bench: Bench, words: list[str], code: int, says: str
 ) -> None:
     shutil.copytree(repository, workplace, dirs_exist_ok=True)
     done = bench(*words)
@@ -133,7 +159,7 @@ def test_errors_are_one_line_with_their_exit_code(
     assert done.stderr.count("\n") == 1
 
 
-def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path) -> None:
+def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path, bench: Bench) -> None:
     factory.write_results(Path("results"))
     factory.write_results(Path("before"))
     folder = next(Path("results").glob("*/*/"))
@@ -144,7 +170,7 @@ def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path) -> 
         assert "newer.json" in done.stderr + done.stdout
 
 
-def test_show_reads_what_a_run_left(workplace: Path) -> None:
+def test_show_reads_what_a_run_left(workplace: Path, bench: Bench) -> None:
     factory.write_results(Path("results"))
     record = next(record for record in store.read(Path("results")).records if record.status == "finished")
     found = json.loads(bench("show", f"{record.cell_id}-s{record.seed}", "--json").stdout)

@@ -111,7 +111,7 @@ def test_pooled_timings_carry_percentiles_with_enough_samples_only(workplace: Pa
 def test_whatever_happens_to_a_node_is_a_record_and_the_others_go_on(
     workplace: Path, capsys: pytest.CaptureFixture[str], rate: float, status: str, says: str
 ) -> None:
-    assert run(f"[0.001, {rate}]", timeout_s=3, only="seed=1")
+    assert run(f"[0.001, {rate}]", timeout_s=2, only="seed=1")
     trained = by_status()
     assert {name: len(found) for name, found in trained.items()} == {"finished": 1, status: 1}
     assert all(record.error and says in record.error.message for record in trained[status])
