@@ -289,9 +289,6 @@ def timed(
         measured.append(Measurement(name="throughput", value=rate, unit="1/s", better="higher", **limits, **here))
         first = Measurement(name="first_call_ms", value=scale * 20, unit="ms", better="lower", **{**here, "n": 2})
         measured.append(first)
-    measured.append(
-        Measurement(name="memory_bytes", value=40_000_000, unit="B", better="lower", runtime=runtime, batch_size=1)
-    )
     return replace(
         made,
         measure=MeasureSpec(runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1),

@@ -25,7 +25,6 @@ class Deployment(Struct, frozen=True):
     first_call_ms: float | None
     throughput: float | None
     """Examples a second."""
-    memory_bytes: float | None
     validity: str
     reasons: tuple[str, ...]
     calls: int
@@ -80,7 +79,6 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
         p99_ms=mean("latency_ms", statistic="p99"),
         first_call_ms=mean("first_call_ms"),
         throughput=mean("throughput"),
-        memory_bytes=mean("memory_bytes"),
         validity=worst,
         reasons=tuple(dict.fromkeys(reason for t in timings for reason in t.reasons)),
         calls=sum(m.n or 0 for m in timed if m.batch_size == batch_size),
