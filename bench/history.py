@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from bench.records import Cell, MeasureSpec, NodeKind, canonical, cell_id
-from bench.store import Header
+from bench.records import Cell, MeasureSpec, NodeKind, cell_id
+from bench.store import Header, NodeKey, node_key
 
 GUESS_S = {"train": 30.0, "derive": 10.0, "measure": 4.0}
 """Seconds of a node of which no record is like."""
@@ -16,11 +16,11 @@ class History:
 
     def __init__(self, found: Iterable[Header]) -> None:
         """Index the headers; cells are hashed anew, so records outlive a change of the hash."""
-        self._by_node: dict[Any, list[Header]] = defaultdict(list)
+        self._by_node: dict[NodeKey, list[Header]] = defaultdict(list)
         self._seconds: dict[Any, list[float]] = defaultdict(list)
         for header in found:
             cell = cell_id(header.cell)
-            self._by_node[_key(cell, header.node, header.seed, header.fold, header.measure)].append(header)
+            self._by_node[node_key(cell, header.node, header.seed, header.fold, header.measure)].append(header)
             if header.status == "finished":
                 work = header.cell.training.epochs if header.node == "train" else 1
                 for likeness in _likenesses(header.node, cell, header.cell, header.measure):
@@ -30,7 +30,7 @@ class History:
         self, cell_name: str, kind: NodeKind, seed: int | None, fold: int, measure: MeasureSpec | None
     ) -> list[Header]:
         """Return the executions of a node, oldest first."""
-        return self._by_node.get(_key(cell_name, kind, seed, fold, measure), [])
+        return self._by_node.get(node_key(cell_name, kind, seed, fold, measure), [])
 
     def cost_s(self, kind: NodeKind, cell_name: str, cell: Cell, measure: MeasureSpec | None) -> float:
         """Predict a node's seconds from the records most like it."""
@@ -39,10 +39,6 @@ class History:
             if seconds := self._seconds.get(likeness):
                 return round(work * sum(seconds) / len(seconds), 2)
         return GUESS_S[kind]
-
-
-def _key(cell: str, kind: NodeKind, seed: int | None, fold: int, measure: MeasureSpec | None) -> tuple[Any, ...]:
-    return (cell, kind, seed, fold, canonical(measure) if measure else None)
 
 
 def _likenesses(kind: NodeKind, cell_name: str, cell: Cell, measure: MeasureSpec | None) -> tuple[Any, ...]:

@@ -18,7 +18,6 @@ SCHEMA = 1
 CELL_HASH = 1
 """Version of the cell's hash; part of what is hashed."""
 
-Scalar = bool | int | float | str | None
 Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "unsupported"]
 NodeKind = Literal["train", "derive", "measure"]
 ArtifactFormat = Literal["keras", "litert", "onnx"]

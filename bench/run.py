@@ -82,7 +82,7 @@ def _intention(plan: Plan, due: list[Node], workers: int) -> str:
     runs = len([run for run in plan.runs if run.status != "excluded"])
     if not due:
         return f"{plan.suite}: {runs} runs, nothing to do"
-    cost = duration(sum(node.cost_s / (1 if node.kind == "measure" else workers) for node in due))
+    cost = duration(sum(node.wall_s(workers) for node in due))
     nodes = f"{len(due)} of {len(plan.nodes)} nodes to execute"
     return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} workers"
 

@@ -38,20 +38,25 @@ class Reading(Struct, frozen=True):
         return [record for record in self.records if record.cell_id in wanted]
 
 
-NodeKey = tuple[str, NodeKind, int | None, int, MeasureSpec | None]
+NodeKey = tuple[str, NodeKind, int | None, int, bytes]
+
+
+def node_key(cell_id: str, node: NodeKind, seed: int | None, fold: int, measure: MeasureSpec | None) -> NodeKey:
+    """Return what makes two records executions of one node."""
+    return (cell_id, node, seed, fold, records.canonical(measure))
 
 
 def key(record: Record) -> NodeKey:
-    """Return what makes two records executions of one node."""
-    return (record.cell_id, record.node, record.seed, record.fold, record.measure)
+    """Return the key of the node that a record is an execution of."""
+    return node_key(record.cell_id, record.node, record.seed, record.fold, record.measure)
 
 
 def newest(found: list[Record]) -> list[Record]:
     """Keep the newest finished record of each node, in the order first met."""
-    latest: dict[str, Record] = {}
+    latest: dict[NodeKey, Record] = {}
     for record in found:
         if record.status == "finished":
-            name = repr(key(record))
+            name = key(record)
             if name not in latest or latest[name].created <= record.created:
                 latest[name] = record
     return list(latest.values())

@@ -5,7 +5,6 @@ node; each technique with an `after` door then makes a `derive` node whose paren
 cell without it, so a shared prefix is trained once. `measure` nodes hang below.
 """
 
-from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -15,7 +14,7 @@ from bench.catalog import Card, Catalog
 from bench.compatibility import EVALUATED_ON, unsupported
 from bench.fingerprints import core, versions
 from bench.history import History
-from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, canonical, cell_id
+from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, cell_id
 from bench.store import Header
 from bench.suite import Suite
 
@@ -49,6 +48,10 @@ class Node(Struct, frozen=True):
         """Tell whether the node is to be executed."""
         return self.status in {"new", "stale"}
 
+    def wall_s(self, workers: int) -> float:
+        """Predict the seconds that this node adds to a whole run: trainings go side by side, measurements do not."""
+        return self.cost_s if self.kind == "measure" else self.cost_s / workers
+
 
 def run_id(cell: str, seed: int | None, fold: int) -> str:
     """Return the id of a run, which is also the id of its `train` or `derive` node."""
@@ -69,7 +72,7 @@ class Tree:
         self.nodes: dict[str, Node] = {}
         self._catalog = catalog
         self.backend = backend
-        self._facts: dict[str, tuple[Card, Card, tuple[Card, ...], str]] = {}
+        self._facts: dict[str, tuple[tuple[Card, ...], str]] = {}
         self._code: dict[Any, dict[str, str]] = {}
 
     def add_run(self, row: SuiteCell, seed: int, fold: int) -> list[str]:
@@ -83,17 +86,17 @@ class Tree:
         return own
 
     def _add_network(self, cell: Cell, name: str, seed: int, fold: int) -> Node:
-        node_id = run_id(name, seed, fold)
-        if node_id in self.nodes:
-            return self.nodes[node_id]
-        _, _, techniques, reason = self._check(cell, name)
+        run = run_id(name, seed, fold)
+        if run in self.nodes:
+            return self.nodes[run]
+        techniques, reason = self._check(cell, name)
         kind: NodeKind = "derive" if techniques and "after" in techniques[-1].doors else "train"
         parent = None
         if kind == "derive" and not reason:
             prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
-            parent = self._add_network(prefix, _cell_id(prefix), seed, fold).id
+            parent = self._add_network(prefix, cell_id(prefix), seed, fold).id
         node = Node(
-            id=node_id,
+            id=run,
             kind=kind,
             cell_id=name,
             cell=cell,
@@ -106,7 +109,7 @@ class Tree:
             parent=parent,
             isolate=str(techniques[-1].literals.get("ISOLATE", "")) if kind == "derive" else "",
         )
-        self.nodes[node_id] = node
+        self.nodes[run] = node
         return node
 
     def _add_measure(self, network: Node, spec: MeasureSpec) -> str:
@@ -145,14 +148,14 @@ class Tree:
         formats: list[ArtifactFormat] = [form for form in given if form]
         return formats[-1] if formats else "keras"
 
-    def _check(self, cell: Cell, name: str) -> tuple[Card, Card, tuple[Card, ...], str]:
-        """Return the cards of a cell's plugins and why they cannot go together, or an empty string."""
+    def _check(self, cell: Cell, name: str) -> tuple[tuple[Card, ...], str]:
+        """Return the cards of a cell's techniques, and why its plugins cannot go together or an empty string."""
         if name not in self._facts:
             dataset = self._catalog.card("datasets", cell.dataset.name)
             architecture = self._catalog.card("architectures", cell.architecture.name)
             techniques = tuple(self._catalog.card("techniques", use.name) for use in cell.techniques)
             reason = unsupported(cell, dataset, architecture, techniques, self.backend)
-            self._facts[name] = (dataset, architecture, techniques, reason)
+            self._facts[name] = (techniques, reason)
         return self._facts[name]
 
     def _code_of(self, kind: NodeKind, cell: Cell) -> dict[str, str]:
@@ -170,12 +173,3 @@ class Tree:
         if runtime not in self._code:
             self._code[runtime] = self._catalog.code("runtimes", runtime) | core("measure")
         return self._code[runtime]
-
-
-@lru_cache(maxsize=100_000)
-def _cell_id_of(text: bytes) -> str:
-    return cell_id(msgspec.json.decode(text, type=Cell))
-
-
-def _cell_id(cell: Cell) -> str:
-    return _cell_id_of(canonical(cell))

@@ -47,8 +47,13 @@ def bench(capsys: pytest.CaptureFixture[str]) -> Bench:
 
 def bench_process(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a person does."""
+    return python("-m", "bench", *words)
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a fresh interpreter that finds bench."""
     return subprocess.run(
-        [sys.executable, "-m", "bench", *words],
+        [sys.executable, *words],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -67,13 +72,7 @@ def test_light_verbs_import_nothing_heavy(workplace: Path, words: list[str]) -> 
         f"try: code = main({words!r})\nexcept SystemExit as stop: code = stop.code\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-c", script)
     assert done.stderr.strip() == "[] 0"
 
 
@@ -84,13 +83,7 @@ def test_check_imports_no_framework(workplace: Path) -> None:
         "import sys; from bench.cli import main; main(['check', '--baseline', 'before'])\n"
         "print([name for name in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'sklearn') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-c", script)
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 

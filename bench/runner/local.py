@@ -94,10 +94,8 @@ class _Execution:
 
     def stop(self) -> None:
         """End all workers at once and take their scratch away."""
-        for pool in self._pools.values():
-            pool.stop()
-            pool.join()
-        self._pools.clear()
+        for name in list(self._pools):
+            self._end(name)
         shutil.rmtree(self._settings.home.scratch, ignore_errors=True)
 
     def fetch(self, datasets: dict[str, Use]) -> None:
@@ -117,7 +115,7 @@ class _Execution:
         waiting = {node.id: node for node in nodes}
         active: dict[Future[Any], Task] = {}
         while waiting or active:
-            while len(active) < self._settings.workers and (node := self._next(waiting, active)):
+            while len(active) < self._settings.workers and (node := self._next(waiting)):
                 task = self._task(waiting.pop(node.id), self._settings.threads)
                 active[self._schedule(self._pool(node.isolate), "execute", task)] = task
                 self._watch.started(node)
@@ -157,9 +155,7 @@ class _Execution:
                         faults[task.node.id] = outcome
                     else:
                         samples[task.node.id].append(outcome)
-            pool.stop()
-            pool.join()
-            del self._pools["measure"]
+            self._end("measure")
         for task in tasks:
             self._keep(task, faults.get(task.node.id) or _measured(task, samples[task.node.id]))
 
@@ -169,7 +165,7 @@ class _Execution:
             wait([future], timeout=1.0)
             self.interrupt.check()
 
-    def _next(self, waiting: dict[str, Node], active: dict[Future[Any], Task]) -> Node | None:
+    def _next(self, waiting: dict[str, Node]) -> Node | None:
         """Return a node whose parent is there, one for a warm worker if possible."""
         ready = [node for node in waiting.values() if node.parent is None or node.parent in self._made]
         warm = [node for node in ready if node.isolate in self._pools]
@@ -221,9 +217,12 @@ class _Execution:
         """End the pools that no node needs any more; TensorFlow takes half a gigabyte a process."""
         needed = {node.isolate for node in waiting.values()} | {task.node.isolate for task in active.values()}
         for isolate in self._pools.keys() - needed:
-            pool = self._pools.pop(isolate)
-            pool.stop()
-            pool.join()
+            self._end(isolate)
+
+    def _end(self, name: str) -> None:
+        pool = self._pools.pop(name)
+        pool.stop()
+        pool.join()
 
 
 def task_of(node: Node, settings: Settings, *, threads: int, parent: Artifact | None) -> Task:

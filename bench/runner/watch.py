@@ -40,9 +40,7 @@ class PlainWatch:
     def __init__(self, plan: Plan, workers: int, console: Console) -> None:
         """Count what is due."""
         self._console = console
-        due = [node for node in plan.nodes.values() if node.due]
-        # Trainings run side by side, measurements do not.
-        self._remaining = {n.id: n.cost_s if n.kind == "measure" else n.cost_s / workers for n in due}
+        self._remaining = {node.id: node.wall_s(workers) for node in plan.nodes.values() if node.due}
         self._total = len(self._remaining)
         self._told: dict[str, tuple[int, float]] = {}
 

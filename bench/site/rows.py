@@ -106,8 +106,8 @@ class Row(Struct, frozen=True, dict=True):
 
 def row_of(cell: SuiteCell, metric: Metric, records: list[Record], hardware: str | None) -> Row:
     """Join a cell's records, oldest first; `hardware` is the machine whose timings the suite compares."""
-    done = {repr(store.key(record)) for record in records if record.status == "finished"}
-    faults = {repr(store.key(record)): record for record in records if repr(store.key(record)) not in done}
+    done = {store.key(record) for record in records if record.status == "finished"}
+    faults = {store.key(record): record for record in records if store.key(record) not in done}
     models = findings.final_records(records).values()
     timings: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
