@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import factory
 import pytest
+import sample_suites
 from conftest import ROOT
 
 from bench import cli, store
@@ -77,8 +77,8 @@ def test_light_verbs_import_nothing_heavy(workplace: Path, words: list[str]) -> 
 
 
 def test_check_imports_no_framework(workplace: Path) -> None:
-    factory.write_results(workplace / "results")
-    factory.write_results(workplace / "before")
+    sample_suites.write_results(workplace / "results")
+    sample_suites.write_results(workplace / "before")
     script = (
         "import sys; from bench.cli import main; main(['check', '--baseline', 'before'])\n"
         "print([name for name in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'sklearn') if name in sys.modules])"
@@ -120,7 +120,7 @@ def test_plan_as_json(workplace: Path, bench: Bench) -> None:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository whose results are all new."""
     place = tmp_path_factory.mktemp("repository")
-    factory.write_results(place / "results")
+    sample_suites.write_results(place / "results")
     git = ["git", "-C", str(place), "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], check=True)
@@ -153,8 +153,8 @@ def test_errors_are_one_line_with_their_exit_code(
 
 
 def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path, bench: Bench) -> None:
-    factory.write_results(Path("results"))
-    factory.write_results(Path("before"))
+    sample_suites.write_results(Path("results"))
+    sample_suites.write_results(Path("before"))
     folder = next(Path("results").glob("*/*/"))
     (folder / "newer.json").write_text('{"schema": 99}')
     for words in (["plan", "digits"], ["check", "--baseline", "before"], ["findings"]):
@@ -164,7 +164,7 @@ def test_broken_records_are_named_and_the_exit_code_says_so(workplace: Path, ben
 
 
 def test_show_reads_what_a_run_left(workplace: Path, bench: Bench) -> None:
-    factory.write_results(Path("results"))
+    sample_suites.write_results(Path("results"))
     record = next(record for record in store.read(Path("results")).records if record.status == "finished")
     found = json.loads(bench("show", f"{record.cell_id}-s{record.seed}", "--json").stdout)
     assert found["id"].startswith(record.cell_id)

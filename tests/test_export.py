@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from factory import LATER, cell, record, timed, unfinished, write_results
+from factory import LATER, cell, record, timed, unfinished
+from sample_suites import write_results
 
 import bench
 from bench import export, store

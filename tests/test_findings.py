@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factory import cell, digits_suite, record, regression, suite_cell, suite_record, unfinished
+from factory import cell, record, regression, suite_cell, suite_record, unfinished
+from sample_suites import digits_suite
 
 from bench.errors import SuiteError
 from bench.findings import Finding, final_records, judge

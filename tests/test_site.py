@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import factory
 import msgspec
 import pytest
+import sample_suites
 
 from bench import store
 from bench.catalog import Catalog
@@ -57,7 +58,7 @@ def built(folder: Path, suite: SuiteRecord, records: list[Record]) -> Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     results = tmp_path_factory.mktemp("results")
-    factory.write_results(results)
+    sample_suites.write_results(results)
     return gather(results, Catalog())
 
 
@@ -95,7 +96,7 @@ def test_cell_that_never_finished_still_has_a_page(site: Site) -> None:
 
 
 def test_command_picks_exactly_its_cell() -> None:
-    for suite, _ in (factory.digits_suite(), factory.housing_suite()):
+    for suite, _ in (sample_suites.digits_suite(), sample_suites.housing_suite()):
         axes = {"epochs": ["10", "30"]} if suite.name == "housing" else {}
         suite = msgspec.structs.replace(suite, axes={**suite.axes, **axes})
         for cell in suite.cells:
@@ -162,7 +163,7 @@ def test_empty_results_say_how_to_begin(tmp_path: Path) -> None:
 
 
 def test_broken_record_is_named_and_skipped(tmp_path: Path) -> None:
-    factory.write_results(tmp_path)
+    sample_suites.write_results(tmp_path)
     broken = next((tmp_path / "digits").glob("*/train-*.json"))
     broken.write_text("{")
     made = gather(tmp_path, Catalog())
@@ -186,14 +187,14 @@ def test_plugin_that_is_gone_still_renders(tmp_path: Path) -> None:
 
 
 def test_equal_figures_give_equal_pictures() -> None:
-    suite, records = factory.digits_suite()
+    suite, records = sample_suites.digits_suite()
     figure = figures.trade_off(model.view(suite, records).boards[0], 1)
     assert figure is not None
     assert drawing.draw(figure) == drawing.draw(figure)
 
 
 def test_chart_takes_its_colours_from_the_page() -> None:
-    suite, records = factory.digits_suite()
+    suite, records = sample_suites.digits_suite()
     row = model.view(suite, records).boards[0].rows[0]
     picture = drawing.draw(figures.learning_curves(row)[0])
     assert "currentColor" in picture
@@ -203,7 +204,7 @@ def test_chart_takes_its_colours_from_the_page() -> None:
 
 
 def test_data_of_a_chart_are_those_of_the_records() -> None:
-    suite, records = factory.digits_suite()
+    suite, records = sample_suites.digits_suite()
     row = model.view(suite, records).boards[0].rows[0]
     figure = next(figure for figure in figures.learning_curves(row) if figure.name == "epoch-loss")
     lines = charts.table(figure.chart).splitlines()

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import factory
 import msgspec
 import pytest
+import sample_suites
 
 from bench import store
 from bench.catalog import Catalog
@@ -43,7 +44,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SiteReport]:
     results, output = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("built") / "site"
-    factory.write_results(results)
+    sample_suites.write_results(results)
     return output, build(results, output, Catalog())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import factory
 import msgspec
 import pytest
+import sample_suites
 
 from bench import plan, site, store, suite
 from bench.catalog import Catalog
@@ -61,6 +62,6 @@ def test_write_record(benchmark: Any, tmp_path: Path) -> None:
 
 
 def test_build_site(benchmark: Any, tmp_path: Path) -> None:
-    factory.write_results(tmp_path / "results")
+    sample_suites.write_results(tmp_path / "results")
     report = benchmark.pedantic(site.build, (tmp_path / "results", tmp_path / "site", Catalog()), rounds=3)
     assert report.pages
