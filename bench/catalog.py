@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
 from bench.errors import PluginError, nearest
-from bench.fingerprints import PACKAGE, code_of
-from bench.records import Use
+from bench.fingerprints import PACKAGE, code_of, listing
+from bench.records import Activation, DataOptions, Initializer, Use
 
 DOORS = {
-    "architectures": ("build",),
+    "architectures": ("build", "read"),
     "datasets": ("load",),
     "techniques": ("data", "batch", "model", "loss", "callbacks", "fit", "after"),
     "runtimes": ("deploy",),
@@ -33,8 +33,20 @@ DOORS = {
 """The functions that make a file a plugin of its kind."""
 
 KINDS = tuple(DOORS)
+OPTIONS = {field.name: field for field in msgspec.structs.fields(DataOptions)}
+"""What every dataset can be asked for, beside its own parameters."""
 
-_TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "tuple": tuple}
+_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "list": list,
+    "tuple": tuple,
+    "Activation": Activation,
+    "Initializer": Initializer,
+}
+"""What annotations of parameters may name; others accept anything."""
 
 
 class Parameter(Struct, frozen=True):
@@ -44,6 +56,14 @@ class Parameter(Struct, frozen=True):
     annotation: str
     default: Any = None
     required: bool = False
+
+
+OPTION_PARAMETERS = (
+    Parameter("train_size", "int | None", None),
+    Parameter("imbalance", "float", 1.0),
+    Parameter("label_noise", "float", 0.0),
+)
+"""`OPTIONS` as a reader sees them."""
 
 
 class Card(Struct, frozen=True):
@@ -112,14 +132,24 @@ class Catalog:
         """Return one plugin's card; raise PluginError with the nearest name if there is none."""
         path = self._paths[kind].get(name)
         if path is None:
-            raise PluginError(f"no {kind[:-1]} '{name}'{nearest(name, self._paths[kind])} (bench list {kind})")
+            aliases = self._aliases(kind)
+            cure = f"; write {aliases[name]}" if name in aliases else nearest(name, [*self._paths[kind], *aliases])
+            raise PluginError(f"no {kind[:-1]} '{name}'{cure} (bench list {kind})")
         return _read_card(kind, path)
+
+    def _aliases(self, kind: str) -> dict[str, str]:
+        """Return other names that a person would try, each with the call to write instead."""
+        found: dict[str, str] = {}
+        for path in self._paths[kind].values():
+            found |= _read_card(kind, path).literals.get("ALIASES", {})
+        return found
 
     def resolve(self, kind: str, text: str) -> Use:
         """Turn a call as written into a `Use` with every default filled in and every value of its type."""
         name, given = parse_call(text)
         card = self.card(kind, name)
-        known = {parameter.name: parameter for parameter in card.parameters}
+        options = OPTIONS if kind == "datasets" else {}
+        known = [*(parameter.name for parameter in card.parameters), *options]
         for key in given:
             if key not in known:
                 has = f"has {', '.join(known)}" if known else "takes none"
@@ -132,17 +162,28 @@ class Catalog:
                 raise PluginError(f"'{name}' needs the parameter '{parameter.name}': {name}({parameter.name}=…)")
             else:
                 values[parameter.name] = _coerce(name, parameter, parameter.default)
+        for key, option in options.items():
+            if key in given and (value := _convert(name, key, given[key], option.type)) != option.default:
+                values[key] = value
+        for key in card.literals.get("PATHS", ()):
+            if not Path(values[key]).exists():
+                raise PluginError(f"{name}({key}={values[key]!r}): no such file or folder here ({Path.cwd()})")
         return Use(name=name, parameters=values)
 
     def variant(self, kind: str, use: Use) -> str:
         """Return a use with the parameters that are not the defaults, or an empty string if all are."""
         defaults = {parameter.name: parameter.default for parameter in self.card(kind, use.name).parameters}
-        told = {key: value for key, value in use.parameters.items() if defaults[key] != value}
+        told = {key: value for key, value in use.parameters.items() if key not in defaults or defaults[key] != value}
         return str(Use(use.name, told)) if told else ""
 
     def code(self, kind: str, name: str) -> dict[str, str]:
         """Return the fingerprints of a plugin's file and of the modules of bench that it imports."""
         return code_of(f"{kind}/{name}", self.card(kind, name).path)
+
+    def files(self, kind: str, use: Use) -> dict[str, str]:
+        """Return the fingerprints of a person's own files that a use names, from their names, sizes and times."""
+        paths = [str(use.parameters[key]) for key in self.card(kind, use.name).literals.get("PATHS", ())]
+        return {f"files/{path}": listing(Path(path)) for path in paths}
 
     def load(self, kind: str, name: str) -> ModuleType:
         """Import a plugin. Heavy: for the worker alone."""
@@ -210,13 +251,26 @@ def _text(key: Any) -> str:
 
 
 def _coerce(plugin: str, parameter: Parameter, value: Any) -> Any:
-    wanted = _type_of(parameter.annotation)
     if value is None and parameter.default is None and not parameter.required:
         return None
+    return _convert(plugin, parameter.name, value, _type_of(parameter.annotation), parameter.annotation)
+
+
+def _convert(plugin: str, name: str, value: Any, wanted: Any, annotation: str = "") -> Any:
     try:
         return msgspec.to_builtins(msgspec.convert(value, wanted))
     except msgspec.ValidationError as error:
-        raise PluginError(f"{plugin}({parameter.name}={value!r}): should be {parameter.annotation}") from error
+        fault = str(error).replace("`", "")
+        choices = get_args(wanted) if get_origin(wanted) is Literal else ()
+        if len(choices) > 12:
+            fault = f"is none of its {len(choices)} choices{nearest(str(value), choices)}"
+        elif choices:
+            fault = f"should be {', '.join(map(repr, choices))}"
+        elif wanted is Initializer:
+            fault = f"should be {Initializer.__metadata__[0].title}"  # type: ignore[attr-defined]
+        elif annotation:
+            fault = f"should be {annotation}"
+        raise PluginError(f"{plugin}({name}={value!r}): {fault[0].lower()}{fault[1:]}") from error
 
 
 @cache

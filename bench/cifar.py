@@ -1,6 +1,7 @@
 """The files of CIFAR: pickles from Python 2, read without letting them run code."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,31 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(*ALLOWED[module, name])
 
 
+def read(paths: Sequence[Path], labels: str, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read CIFAR files into one array of images (n, 32, 32, 3) uint8, and one of labels (n,) int64."""
+    # A file holds 3,072 bytes and a little more for each image, so its size bounds their number.
+    images = np.empty((sum(_size(path) for path in paths) // 3072, 32, 32, 3), np.uint8)
+    numbers = []
+    n = 0
+    for path in paths:
+        planes, found = read_batch(path, labels, classes)
+        images[n : n + len(planes)] = planes
+        n += len(planes)
+        numbers.append(found)
+    return images[:n], np.concatenate(numbers)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); delete the dataset's folder and fetch it again"
+        ) from error
+
+
 def read_batch(path: Path, labels: str, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read one CIFAR file: images (n, 32, 32, 3) uint8 and the labels under the key `labels`, (n,) int64.
+    """Read one CIFAR file: a view of its images (n, 32, 32, 3) uint8 and the labels under the key `labels`, (n,) int64.
 
     Raise DataError, naming the file, if it is damaged or wants to run code.
     """
@@ -56,4 +80,4 @@ def read_batch(path: Path, labels: str, classes: int) -> tuple[NDArray[np.uint8]
             f"{path}: holds {images.dtype} {images.shape} and labels {numbers.shape}, not 32 × 32 images of "
             f"{classes} classes; delete the dataset's folder and fetch it again"
         )
-    return np.ascontiguousarray(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), numbers
+    return images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), numbers

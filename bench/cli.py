@@ -147,6 +147,32 @@ def export(options: argparse.Namespace) -> int:
     return _name_problems([str(warning.message) for warning in skipped])
 
 
+def data(options: argparse.Namespace) -> int:
+    """Look at a dataset: classes, images or columns, missing values, duplicates."""
+    from bench import data as datasets
+    from bench import dataset_record, exploration, overview
+    from bench.catalog import OPTIONS
+
+    catalog = _catalog(options)
+    use = catalog.resolve("datasets", options.name)
+    found = exploration.explore(use, datasets.load(catalog, use))
+    _show(options, found, overview.data_text(found))
+    if not OPTIONS.keys() & use.parameters.keys():  # the site shows datasets as they are published
+        print(f"written to {dataset_record.write(options.results, found)}", file=sys.stderr)
+    return FINE
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write a plugin or a suite of your own to start from."""
+    from bench import starters
+
+    folder = options.plugins[-1] if options.plugins else Path("plugins")
+    path = starters.write(options.kind, options.name, folder)
+    use = f"bench run {options.name}" if options.kind == "suite" else f"bench run SUITE --plugins {folder}"
+    print(f"{path} is written and works as it is; change it, then: {use}")
+    return FINE
+
+
 def schema(options: argparse.Namespace) -> int:
     """Print the JSON Schema of suite files or of records."""
     import msgspec
@@ -275,6 +301,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="stop a node after this long (default: the suite's timeout_s, or never)",
     )
+
+    added = verb(data, as_json=True, plugins=True)
+    added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")
+
+    added = verb(new, results=False, plugins=True)
+    added.add_argument("kind", choices=("architecture", "dataset", "technique", "suite"))
+    added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
 
     added = verb(show, as_json=True)
     added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")

@@ -3,58 +3,92 @@
 Everything here follows the fold and never the seed, so that seeds stay comparable.
 """
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.catalog import Catalog
+from bench.catalog import OPTIONS, Catalog
 from bench.errors import DataError
-from bench.records import Data, Use
+from bench.records import Data, DataOptions, Use
 
 FOLDS = 5
-Task = Literal["classification", "regression"]
+AS_PUBLISHED = DataOptions()
+Task = Literal["classification", "hierarchical", "regression"]
+Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """What a dataset plugin's `load` returns.
+class Column:
+    """A column of a table; one with categories holds their codes from 0."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a dataset beside its arrays.
+
+    Attributes:
+        source: Handle and version, or whatever names the data exactly.
+        classes: Name of each class, in label order; empty for regression.
+        task: What is to be learned. Of a hierarchical task a network learns classes and
+            superclasses: it ends in len(classes) logits followed by len(superclasses).
+        superclasses: Name of each superclass, where classes are grouped.
+        superclass_of: The superclass of each class, as its index.
+        columns: The columns of a table, in order; empty for images.
+        target: What the values of a regression are, with the unit.
+        sizes: Images of each (width, height), commonest first, where all were resized to one.
+        verified: Whether the files match their published checksums; None where none are known.
+    """
+
+    source: str
+    classes: tuple[str, ...] = ()
+    task: Task = "classification"
+    superclasses: tuple[str, ...] = ()
+    superclass_of: tuple[int, ...] = ()
+    columns: tuple[Column, ...] = ()
+    target: str = ""
+    sizes: tuple[tuple[tuple[int, int], int], ...] = ()
+    verified: bool | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Return the width of the network's output."""
+        heads = len(self.superclasses) if self.task == "hierarchical" else 0
+        return len(self.classes) + heads or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Facts):
+    """What a dataset plugin's `load` returns. The arrays are its own: `split` reorders them in place.
 
     Attributes:
         x: Training examples: images (n, height, width, channels) uint8, or a table (n, columns)
             float32 with NaN for missing values and integer codes for categories.
         y: Training labels, (n,) integers from 0, or (n,) float32 for regression.
-        classes: Name of each class, in label order; empty for regression.
-        source: Handle and version, or whatever names the data exactly.
         x_test: Test examples; None where the publisher made no test part, which is then one of
             `FOLDS` stratified folds.
         y_test: Test labels.
-        task: What is to be learned.
-        verified: Whether the files match their published checksums; None where none are known.
     """
 
-    x: NDArray[np.generic]
-    y: NDArray[np.generic]
-    classes: tuple[str, ...]
-    source: str
-    x_test: NDArray[np.generic] | None = None
-    y_test: NDArray[np.generic] | None = None
-    task: Task = "classification"
-    verified: bool | None = None
+    x: Array
+    y: Array
+    x_test: Array | None = None
+    y_test: Array | None = None
 
 
 @dataclass(frozen=True)
 class Part:
     """Examples with their labels."""
 
-    x: NDArray[np.generic]
-    y: NDArray[np.generic]
+    x: Array
+    y: Array
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -77,66 +111,89 @@ class Part:
 class Split:
     """A dataset divided for one fold. Selection uses `validation`; `test` is touched once a run."""
 
-    dataset: Dataset
+    facts: Facts
     train: Part
     validation: Part
     test: Part
 
-    @property
-    def outputs(self) -> int:
-        """Return the width of the network's output."""
-        return len(self.dataset.classes) or 1
-
 
 def load(catalog: Catalog, use: Use) -> Dataset:
-    """Load a dataset, or take it from a warm worker's memory."""
-    return _loaded(catalog, use.name, msgspec.json.encode(use.parameters))
-
-
-@lru_cache(maxsize=2)
-def _loaded(catalog: Catalog, name: str, parameters: bytes) -> Dataset:
-    dataset: Dataset = catalog.load("datasets", name).load(**msgspec.json.decode(parameters))
+    """Load a dataset as published, without the options that `prepare` applies; raise DataError if it is damaged."""
+    parameters = {key: value for key, value in use.parameters.items() if key not in OPTIONS}
+    dataset: Dataset = catalog.load("datasets", use.name).load(**parameters)
+    _check(dataset, use.name)
     return dataset
 
 
-def fetch(use: Use, plugins: tuple[Path, ...]) -> str | None:
-    """Load a dataset before any compute is spent; return what is wrong with it, if anything is."""
-    try:
-        load(Catalog(plugins), use)
-    except DataError as error:
-        return str(error)
-    return None
+def prepare(catalog: Catalog, use: Use, fold: int, validation: float) -> Split:
+    """Load and divide a dataset, or take it from a warm worker's memory."""
+    return _prepared(catalog, use.name, msgspec.json.encode(use.parameters), fold, validation)
 
 
-def split(dataset: Dataset, fold: int, validation: float) -> Split:
-    """Divide a dataset: the fold picks the test part where the publisher made none, and the validation part."""
+@lru_cache(maxsize=1)
+def _prepared(catalog: Catalog, name: str, parameters: bytes, fold: int, validation: float) -> Split:
+    use = Use(name, msgspec.json.decode(parameters))
+    options = {key: value for key, value in use.parameters.items() if key in OPTIONS}
+    return split(load(catalog, use), fold, validation, DataOptions(**options))
+
+
+def _check(dataset: Dataset, name: str) -> None:
+    """Refuse what no plugin should return, whoever wrote it."""
+    for x, y, part in ((dataset.x, dataset.y, "training"), (dataset.x_test, dataset.y_test, "test")):
+        if x is None or y is None:
+            continue
+        if len(x) == 0 or len(x) != len(y):
+            raise DataError(f"{name}: its {part} part has {len(x)} examples and {len(y)} labels")
+        if not np.isfinite(y.astype(np.float64)).all():
+            row = int(np.flatnonzero(~np.isfinite(y.astype(np.float64)))[0])
+            raise DataError(f"{name}: the label of {part} example {row} is not a finite number")
+        if dataset.task != "regression" and not 0 <= y.min() <= y.max() < len(dataset.classes):
+            raise DataError(f"{name}: {part} labels are {y.min()} to {y.max()}, of {len(dataset.classes)} classes")
+        if not (x.ndim == 4 and x.dtype == np.uint8) and not (x.ndim == 2 and x.shape[1] == len(dataset.columns)):
+            raise DataError(
+                f"{name}: examples are {x.dtype} {x.shape}; they should be uint8 images (n, height, width, channels), "
+                "or a table (n, columns) with a Column for each column"
+            )
+
+
+def split(dataset: Dataset, fold: int, validation: float, options: DataOptions = AS_PUBLISHED) -> Split:
+    """Divide a dataset: the fold picks the test part where the publisher made none, and the validation part.
+
+    The dataset's arrays are reordered in place and the parts are views of them, so there is one
+    copy of the data in memory.
+    """
     rng = np.random.default_rng([20_240_229, fold])
-    rest = np.arange(len(dataset.x))
+    learn = Part(_own(dataset.x), _own(dataset.y))
     if dataset.x_test is None or dataset.y_test is None:
-        order = np.random.default_rng(20_240_229).permutation(len(dataset.x))
-        held = _stratified(dataset, order, 1 / FOLDS, offset=fold)
-        test = Part(dataset.x[held], dataset.y[held])
-        rest = np.setdiff1d(rest, held)
+        order = np.random.default_rng(20_240_229).permutation(len(learn))
+        learn, test = _take_off(learn, _stratified(dataset, learn.y, order, 1 / FOLDS, offset=fold))
     else:
         test = Part(dataset.x_test, dataset.y_test)
-    chosen = _stratified(dataset, rng.permutation(rest), validation)
-    kept = np.setdiff1d(rest, chosen)
-    return Split(
-        dataset=dataset,
-        # Without a held-out part the full array is used as it is: one copy of it in memory.
-        train=Part(dataset.x[kept], dataset.y[kept]) if len(kept) < len(dataset.x) else Part(dataset.x, dataset.y),
-        validation=Part(dataset.x[chosen], dataset.y[chosen]),
-        test=test,
-    )
+    learn = _apply(options, dataset, learn, rng)
+    learn, held_out = _take_off(learn, _stratified(dataset, learn.y, rng.permutation(len(learn)), validation))
+    facts = Facts(**{name: getattr(dataset, name) for name in Facts.__dataclass_fields__})
+    return Split(facts=facts, train=learn, validation=held_out, test=test)
 
 
-def _stratified(dataset: Dataset, order: NDArray[np.int64], share: float, offset: int = 0) -> NDArray[np.int64]:
+def _own(array: Array) -> Array:
+    return array if array.flags.writeable else array.copy()
+
+
+def _take_off(part: Part, rows: NDArray[np.int64]) -> tuple[Part, Part]:
+    """Move the examples `rows` to the end, in place; return what stands before them, and them."""
+    kept = len(part) - len(rows)
+    holes = rows[rows < kept]
+    fillers = np.setdiff1d(np.arange(kept, len(part)), rows)
+    for array in (part.x, part.y):
+        moved = array[rows]
+        array[holes] = array[fillers]
+        array[kept:] = moved
+    return Part(part.x[:kept], part.y[:kept]), Part(part.x[kept:], part.y[kept:])
+
+
+def _stratified(facts: Facts, y: Array, order: NDArray[np.int64], share: float, offset: int = 0) -> NDArray[np.int64]:
     """Pick `share` of the indices in `order`, of each class alike; `offset` picks the next share instead."""
-    groups = (
-        [order[dataset.y[order] == label] for label in range(len(dataset.classes))]
-        if dataset.task == "classification"
-        else [order]
-    )
+    groups = [order] if facts.task == "regression" else [order[y[order] == i] for i in range(len(facts.classes))]
     picked = []
     for group in groups:
         start, stop = round(len(group) * share * offset), round(len(group) * share * (offset + 1))
@@ -144,12 +201,47 @@ def _stratified(dataset: Dataset, order: NDArray[np.int64], share: float, offset
     return np.sort(np.concatenate(picked))
 
 
+def _apply(options: DataOptions, facts: Facts, part: Part, rng: np.random.Generator) -> Part:
+    """Return the examples that the options leave to learn from, with the labels that they leave."""
+    classes = len(facts.classes)
+    if options.imbalance > 1:
+        shares = options.imbalance ** -(np.arange(classes) / max(classes - 1, 1))
+        rows = [rng.permutation(np.flatnonzero(part.y == i)) for i in range(classes)]
+        kept = [row[: max(round(len(row) * share), 1)] for row, share in zip(rows, shares, strict=True)]
+        part = _subset(part, np.sort(np.concatenate(kept)))
+    if options.train_size is not None:
+        if options.train_size > len(part):
+            raise DataError(f"train_size={options.train_size}: {facts.source} has {len(part)} examples to learn from")
+        part = _subset(part, _of_each_class(facts, part.y, options.train_size, rng))
+    if options.label_noise:
+        wrong = rng.random(len(part)) < options.label_noise
+        steps = rng.integers(1, classes, len(part))  # to any class but the true one
+        part = replace(part, y=np.where(wrong, (part.y.astype(np.int64) + steps) % classes, part.y))
+    return part
+
+
+def _subset(part: Part, rows: NDArray[np.int64]) -> Part:
+    return Part(part.x[rows], part.y[rows])
+
+
+def _of_each_class(facts: Facts, y: Array, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Pick exactly `size` indices, of each class its share (the largest remainders rounded up)."""
+    order = rng.permutation(len(y))
+    if facts.task == "regression":
+        return np.sort(order[:size])
+    counts = np.bincount(y.astype(np.int64), minlength=len(facts.classes))
+    exact = counts * size / len(y)
+    wanted = exact.astype(np.int64)
+    wanted[np.argsort(wanted - exact, kind="stable")[: size - wanted.sum()]] += 1
+    return np.sort(np.concatenate([order[y[order] == i][:n] for i, n in enumerate(wanted)]))
+
+
 def describe(split: Split) -> Data:
     """Return what a record says of the data it saw."""
-    classes = split.dataset.classes
+    classes = split.facts.classes
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return Data(
-        source=split.dataset.source,
+        source=split.facts.source,
         train_fingerprint=split.train.fingerprint(),
         test_fingerprint=split.test.fingerprint(),
         n_train=len(split.train),
@@ -158,23 +250,5 @@ def describe(split: Split) -> Data:
         shape=split.train.x.shape[1:],
         classes=classes,
         class_counts={name: part.counts(len(classes)) for name, part in parts.items()} if classes else {},
-        verified=split.dataset.verified,
+        verified=split.facts.verified,
     )
-
-
-def download(handle: str) -> Path:
-    """Return the folder of a Kaggle dataset, from the cache or the network.
-
-    The handle must name its version, `owner/slug/versions/N`: then the cache answers without a
-    network. Raise DataError, with the cure, if neither has it.
-    """
-    import kagglehub
-
-    try:
-        return Path(kagglehub.dataset_download(handle))
-    except Exception as error:  # kagglehub lets every kind of network and API error through
-        cache = os.environ.get("KAGGLEHUB_CACHE", "~/.cache/kagglehub")
-        raise DataError(
-            f"{handle}: not in the cache ({cache}) and Kaggle does not answer ({type(error).__name__}); "
-            "connect to the network once, or point KAGGLEHUB_CACHE at a cache that holds it"
-        ) from error

@@ -66,5 +66,6 @@ class NothingToCompare(BenchError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word most like `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    close.sort(key=lambda name: not name.startswith(word))  # of equals, the one that was begun
     return f"; did you mean '{close[0]}'?" if close else ""

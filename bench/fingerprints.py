@@ -38,6 +38,17 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def listing(path: Path) -> str:
+    """Return 8 hex digits of the names, sizes and times of change of a file, or of all files in a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    digest = sha256()
+    for file in files:
+        state = file.stat()
+        if not file.is_dir():
+            digest.update(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:8]
+
+
 def code_of(key: str, path: Path) -> dict[str, str]:
     """Return `{key: fingerprint}` of a file and, transitively, of the modules of bench that it imports."""
     return dict(_code_of(key, path))

@@ -1,4 +1,4 @@
-"""From raw pixels or columns to logits: one flat Keras graph that carries its preparation inside."""
+"""Networks: built with their preparation inside, saved by digest, loaded, described."""
 
 import zlib
 from hashlib import sha256
@@ -7,11 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from bench import preparation
 from bench.catalog import Catalog
 from bench.data import Split
 from bench.errors import Unsupported
 from bench.records import Artifact, ArtifactFormat, Layer, Measurement, Use, canonical
 
+MAIN = "logits"
+"""Where `build` returns a dict: the head that is the network's answer. The others help to train it."""
 FORMATS: dict[str, ArtifactFormat] = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
 
 
@@ -19,32 +22,31 @@ def build(catalog: Catalog, use: Use, split: Split) -> keras.Model:
     """Return the untrained network of an architecture for a dataset.
 
     Its input is the dataset's own scale as float32: pixels 0–255, or raw columns. Its output is
-    logits, (n, classes), or one value for regression.
+    logits, (n, classes), or one value for regression; beside it there may be auxiliary heads,
+    which are trained and not saved.
     """
-    card = catalog.card("architectures", use.name)
-    inputs = keras.Input(
-        split.train.x.shape[1:], dtype="float32", name="pixels" if split.train.x.ndim == 4 else "columns"
-    )
-    prepared = inputs if card.literals.get("PREPARATION") == "none" else _prepare(inputs, split)
+    inputs = preparation.inputs(split)
+    own = catalog.card("architectures", use.name).literals.get("PREPARATION") == "none"
     module = catalog.load("architectures", use.name)
     try:
-        logits = module.build(prepared, split.outputs, **use.parameters)
+        heads = module.build(
+            inputs if own else preparation.prepare(inputs, split), split.facts.outputs, **use.parameters
+        )
     except ValueError as error:
         raise Unsupported(
             f"{use} cannot be built for inputs of shape {tuple(inputs.shape[1:])}: {str(error).splitlines()[0]}"
         ) from error
-    return keras.Model(inputs, logits, name=use.name)
+    heads = heads if isinstance(heads, dict) else {MAIN: heads}
+    if split.facts.task == "regression":
+        heads = {name: preparation.to_units(values, split) for name, values in heads.items()}
+    return keras.Model(inputs, heads if len(heads) > 1 else heads[MAIN], name=use.name)
 
 
-def _prepare(inputs: keras.KerasTensor, split: Split) -> keras.KerasTensor:
-    """Rescale pixels to 0–1; standardize columns by the training part's mean and variance."""
-    if len(inputs.shape) == 4:
-        return keras.layers.Rescaling(1 / 255, name="rescale")(inputs)
-    if np.isnan(split.train.x.astype(np.float32)).any():
-        raise Unsupported("the table has missing values, and no technique fills them")
-    standardize = keras.layers.Normalization(name="standardize")
-    standardize.adapt(split.train.x.astype(np.float32))
-    return standardize(inputs)
+def main_head(network: keras.Model) -> keras.Model:
+    """Return a network without its auxiliary heads, sharing the weights."""
+    if not isinstance(network.output, dict):
+        return network
+    return keras.Model(network.inputs, network.output[MAIN], name=network.name)
 
 
 def digest(network: keras.Model) -> str:
@@ -136,13 +138,17 @@ def layer_table(network: keras.Model) -> tuple[Layer, ...]:
 def _macs(layer: keras.layers.Layer, shape: tuple[int | None, ...]) -> int:
     """Count the multiply-adds of one example: weights of a kernel times the places it is applied at.
 
-    Convolutions and dense layers alone, as is usual; normalization, activation and pooling are
-    left out.
+    Convolutions, dense layers and attention alone, as is usual; normalization, activation and
+    pooling are left out.
     """
-    kernels = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense, keras.layers.DepthwiseConv2D)
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        tokens = shape[1] or 0
+        kernels = sum(int(np.prod(weight.shape)) for weight in layer.weights if len(weight.shape) == 3)
+        return tokens * kernels + 2 * tokens**2 * int(layer.num_heads * layer.key_dim)
+    simple = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense, keras.layers.DepthwiseConv2D)
     if isinstance(layer, keras.layers.SeparableConv2D):
         kernel = int(np.prod(layer.depthwise_kernel.shape) + np.prod(layer.pointwise_kernel.shape))
-    elif isinstance(layer, kernels):
+    elif isinstance(layer, simple):
         kernel = int(np.prod(layer.kernel.shape))
     else:
         return 0

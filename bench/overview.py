@@ -8,6 +8,7 @@ import msgspec
 
 from bench import suite as suites
 from bench.catalog import KINDS, Catalog
+from bench.dataset_record import ColumnSummary, DatasetRecord
 from bench.errors import BenchError, nearest
 from bench.plan import Plan
 from bench.records import Record
@@ -80,6 +81,64 @@ def plan_text(plan: Plan) -> str:
     counts = Counter(run.status for run in plan.runs)
     summary = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no run matches"
     return "\n".join([*lines, f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work"])
+
+
+def data_text(record: DatasetRecord) -> str:
+    """Return what a person looks at first of a dataset, for the terminal."""
+    kind = {True: "match", False: "do not match", None: "none are published"}[record.verified]
+    lines = [f"{record.dataset}: {record.task}", f"source: {record.source}; published checksums: {kind}"]
+    held_out = f"one of {record.folds} folds" if record.folds else "the publisher's own"
+    lines.append("; ".join(f"{part.name} {part.n:,}" for part in record.parts) + f" (the test part is {held_out})")
+    twice = record.duplicates
+    lines.append(
+        f"duplicates: {twice.within_train} within train, {twice.test_in_train} of test are in train too, "
+        f"{twice.contradicting} contradict each other"
+    )
+    if record.classes:
+        width = max(map(len, record.classes))
+        parts = [part.class_counts for part in record.parts]
+        lines += ["", f"{'class':{width}}  {'train':>8}  {'test':>8}"]
+        lines += [
+            f"{name:{width}}  {train:>8,}  {test:>8,}" for name, train, test in zip(record.classes, *parts, strict=True)
+        ]
+    if record.images:
+        height, across, channels = record.images.shape
+        lines += ["", f"images: {height} × {across} pixels, {channels} channels, 0–255"]
+        pairs = zip(record.images.channel_means, record.images.channel_deviations, strict=True)
+        lines += [f"channel {i}: mean {mean:.2f}, standard deviation {dev:.2f}" for i, (mean, dev) in enumerate(pairs)]
+        if record.images.sizes:
+            lines.append(
+                "sizes before resizing: " + _few([f"{size} ({n:,})" for size, n in record.images.sizes.items()])
+            )
+    columns = [*record.columns, *([record.target] if record.target else [])]
+    if columns:
+        width = max(len(column.name) for column in columns)
+        lines += ["", f"{'column':{width}}  missing  {'mean':>10}  {'deviation':>10}  smallest, quartiles, largest"]
+        lines += [f"{column.name:{width}}  {column.missing:>7}  {_values(column)}" for column in columns]
+    if record.correlations:
+        lines += ["", "strongest correlations: " + _few(_strongest(record))]
+    return "\n".join(lines)
+
+
+def _values(column: ColumnSummary) -> str:
+    if column.mean is None or column.deviation is None:
+        return _few([f"{name} ({n:,})" for name, n in zip(column.categories, column.counts, strict=True)])
+    return f"{column.mean:>10.4g}  {column.deviation:>10.4g}  " + "  ".join(f"{q:.4g}" for q in column.quartiles)
+
+
+def _strongest(record: DatasetRecord) -> list[str]:
+    names = record.correlated
+    pairs = [
+        (value, f"{names[j]} and {names[i]} {value:+.2f}")
+        for i, row in enumerate(record.correlations)
+        for j, value in enumerate(row[:i])
+        if value is not None
+    ]
+    return [text for _, text in sorted(pairs, key=lambda pair: -abs(pair[0]))]
+
+
+def _few(items: list[str], most: int = 8) -> str:
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 class Found(msgspec.Struct, frozen=True):

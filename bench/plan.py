@@ -26,7 +26,7 @@ class Run(Struct, frozen=True):
     recipe: str
     dataset: str
     architecture: str
-    seed: int
+    seed: int | None
     fold: int
     status: NodeStatus
     reason: str
@@ -69,11 +69,11 @@ def make(
     """
     found, problems = store.headers(results)
     tree = Tree(suite, catalog, History(found), backend)
-    picked: list[tuple[SuiteCell, int, int, list[str]]] = []
+    picked: list[tuple[SuiteCell, int | None, int, list[str]]] = []
     for row in suite.cells:
         for fold in suite.written.folds:
-            for seed in suite.written.seeds:
-                if only is None or only.matches(fields_of(row, seed, fold)):
+            for seed in tree.seeds(row):
+                if only is None or only.matches(fields_of(row, suite.written.seeds if seed is None else seed, fold)):
                     picked.append((row, seed, fold, tree.add_run(row, seed, fold)))
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
         raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
@@ -164,7 +164,7 @@ def _as(node: Node, status: NodeStatus, reason: str) -> Node:
     return msgspec.structs.replace(node, status=status, reason=reason)
 
 
-def _runs(picked: list[tuple[SuiteCell, int, int, list[str]]], nodes: dict[str, Node]) -> list[Run]:
+def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], nodes: dict[str, Node]) -> list[Run]:
     counted: set[str] = set()
     runs = []
     for row, seed, fold, own in picked:

@@ -10,7 +10,7 @@ import ast
 import fnmatch
 import io
 import tokenize
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,8 +29,11 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
-def fields_of(cell: SuiteCell, seed: int | None, fold: int) -> dict[str, Any]:
-    """Return a run as expressions see it; dataset, architecture and techniques are calls as written."""
+def fields_of(cell: SuiteCell, seed: int | Sequence[int] | None, fold: int) -> dict[str, Any]:
+    """Return a run as expressions see it; dataset, architecture and techniques are calls as written.
+
+    A run that stands for several seeds matches each of them.
+    """
     return {
         "dataset": cell.dataset,
         "architecture": cell.architecture,

@@ -58,6 +58,35 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the training part that is held out for selection."""
 
 
+class DataOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every dataset can be asked for, beside its own parameters: `cifar10(train_size=1000, label_noise=0.2)`.
+
+    They change the examples that there are to learn from, and never the test part; they follow
+    the fold and not the seed. One that is not used is not part of the cell.
+    """
+
+    train_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """So many examples to learn from, of each class its share; the validation part is taken out of them."""
+    imbalance: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    """How often the first class is there for each time that the last one is: a long tail.
+    Class i of n keeps the share imbalance^(-i/(n-1)) of its examples (Cui 2019)."""
+    label_noise: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    """Share of the labels that are another class, drawn evenly from the others."""
+
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "swish"]
+"""Activation functions that architectures take, by Keras's names."""
+
+Initializer = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(zeros|random_normal(\((\d+\.?\d*|\.\d+)\))?|glorot|he|lecun|orthogonal)$",
+        title="one of zeros, random_normal, random_normal(0.01), glorot, he, lecun, orthogonal",
+    ),
+]
+"""Ways to draw the first weights; `random_normal(0.01)` names the standard deviation."""
+
+
 class Cell(Struct, frozen=True):
     """One point of the grid, resolved: nothing is left to a default that could change."""
 
@@ -156,6 +185,7 @@ class Artifact(Struct, frozen=True):
     file: str
     size_bytes: int
     outputs: Literal["logits", "probabilities"]
+    """What the network answers with; figures are of logits in either case."""
 
 
 class Hardware(Struct, frozen=True):

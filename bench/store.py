@@ -132,9 +132,9 @@ def write(results: Path, record: Record) -> Path:
     node: str = record.node
     if record.measure:
         node = f"measure-{record.measure.runtime.name}"  # what a file system takes, the label may hold more
-    fold = f"-f{record.fold}" if record.fold else ""
+    seed, fold = "" if record.seed is None else f"-s{record.seed}", f"-f{record.fold}" if record.fold else ""
     stamp = record.created.replace("-", "").replace(":", "")
-    name = f"{node}-s{record.seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
+    name = f"{node}{seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
     path = results / record.suite / record.cell_id / name
     text = msgspec.json.encode(record)
     records.decode(text, Record, str(path))  # what cannot be read again, such as NaN, is not written

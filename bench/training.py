@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from bench.catalog import Catalog
 from bench.data import Split
 from bench.errors import Diverged
+from bench.network import MAIN
+from bench.preparation import target_scale
 from bench.records import Series, Training, Use
 
 Tensor = Any
@@ -21,6 +23,8 @@ Tensor = Any
 
 BatchDoor = Callable[[Tensor, Tensor, keras.random.SeedGenerator], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+AUXILIARY_WEIGHT = 0.3
+"""Of the loss of each auxiliary head, as in GoogLeNet (Szegedy 2015)."""
 Report = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number from 1, the number of epochs and the metrics."""
 
@@ -43,7 +47,8 @@ class Trainer:
         seed: Of the augmentation; Keras's global seed rules the rest.
         report: Called after each epoch.
         batch_doors: Transformations of a training batch, in order.
-        loss: Maps one-hot labels (or values) and logits to one loss an example.
+        loss: Maps one-hot labels (or values) and logits to one loss an example. Of a hierarchical
+            task both hold the classes first, then the superclasses.
         callbacks: More Keras callbacks.
     """
 
@@ -62,7 +67,7 @@ class Trainer:
         model = _TrainingModel(network, self.batch_doors, loss, self.seed)
         model.compile(
             optimizer=optimizer(settings, steps_per_epoch=math.ceil(len(split.train) / settings.batch_size)),
-            metrics=["accuracy"] if split.dataset.task == "classification" else ["mae"],
+            metrics=["mae"] if split.facts.task == "regression" else [_accuracy(len(split.facts.classes))],
             jit_compile=_jit_compile(),
         )
         y = targets(split.train.y, split)
@@ -97,9 +102,16 @@ class _TrainingModel(keras.Model):
         if training:
             for door in self._doors:
                 x, y = door(x, y, self.augmentation_seed)
-        logits = ops.cast(self.network(x, training=training), "float32")
-        self.add_loss(ops.mean(self._loss(y, logits)))
-        return logits
+        heads = self.network(x, training=training)
+        heads = {
+            name: ops.cast(head, "float32")
+            for name, head in (heads if isinstance(heads, dict) else {MAIN: heads}).items()
+        }
+        self.add_loss(ops.mean(self._loss(y, heads[MAIN])))
+        if training:
+            for name in heads.keys() - {MAIN}:
+                self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(y, heads[name])))
+        return heads[MAIN]
 
 
 class _Reporter(keras.callbacks.Callback):
@@ -139,25 +151,50 @@ def _bound(door: Callable[..., tuple[Tensor, Tensor]], parameters: dict[str, Any
 
 
 def targets(labels: NDArray[np.generic], split: Split) -> NDArray[np.float32]:
-    """Return labels as networks are trained on them: one-hot (n, classes), or values (n, 1)."""
-    if split.dataset.task == "regression":
+    """Return labels as networks are trained on them: one-hot (n, classes), or values (n, 1).
+
+    Of a hierarchical task the one-hot superclass follows that of the class.
+    """
+    facts = split.facts
+    if facts.task == "regression":
         return labels.astype(np.float32)[:, np.newaxis]
-    return np.eye(split.outputs, dtype=np.float32)[labels.astype(np.int64)]
+    numbers = labels.astype(np.int64)
+    one_hot = np.eye(len(facts.classes), dtype=np.float32)[numbers]
+    if facts.task == "classification":
+        return one_hot
+    groups = np.eye(len(facts.superclasses), dtype=np.float32)[np.array(facts.superclass_of)[numbers]]
+    return np.concatenate([one_hot, groups], axis=1)
 
 
 def default_loss(settings: Training, split: Split) -> Loss:
-    """Return the loss that the settings name; `auto` is cross-entropy for classes, squared error for values."""
-    name = settings.loss
-    if name == "auto":
-        name = "crossentropy" if split.dataset.task == "classification" else "mse"
-    if name == "crossentropy":
+    """Return the loss that the settings name; `auto` is cross-entropy for classes, squared error for values.
+
+    Errors of a regression are taken in standard deviations of the training part's targets, so a
+    learning rate and Huber's delta of 1 mean the same whatever the unit.
+    """
+    if split.facts.task == "classification":
         return lambda y, logits: keras.losses.categorical_crossentropy(y, logits, from_logits=True)
+    if split.facts.task == "hierarchical":
+        k = len(split.facts.classes)
+        return lambda y, logits: (
+            keras.losses.categorical_crossentropy(y[:, :k], logits[:, :k], from_logits=True)
+            + keras.losses.categorical_crossentropy(y[:, k:], logits[:, k:], from_logits=True)
+        )
     losses: dict[str, Loss] = {
+        "auto": keras.losses.mean_squared_error,
         "mse": keras.losses.mean_squared_error,
         "mae": keras.losses.mean_absolute_error,
         "huber": keras.losses.huber,
     }
-    return losses[name]
+    loss, deviation = losses[settings.loss], target_scale(split)[1]
+    return lambda y, values: loss(y / deviation, values / deviation)
+
+
+def _accuracy(classes: int) -> Callable[[Tensor, Tensor], Tensor]:
+    def accuracy(y: Tensor, logits: Tensor) -> Tensor:
+        return ops.equal(ops.argmax(y[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1))
+
+    return accuracy
 
 
 def optimizer(settings: Training, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -199,11 +236,11 @@ class _Rate(keras.optimizers.schedules.LearningRateSchedule):
         return {"settings": self._settings, "steps_per_epoch": self._total // max(self._settings.epochs, 1)}
 
 
-def begin(settings: Training, seed: int) -> None:
+def begin(settings: Training, seed: int | None) -> None:
     """Put Keras into the state that a run starts from, whatever this process did before."""
     keras.utils.clear_session()
     keras.config.set_dtype_policy(settings.precision)
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed or 0)
 
 
 def device() -> str:
@@ -250,6 +287,7 @@ class Job:
         settings: The cell's training settings.
         seed: The run's seed.
         folder: An empty folder to leave the new network in.
+        outputs: What the parent answers with; networks trained here give logits.
     """
 
     network: Path
@@ -257,6 +295,7 @@ class Job:
     settings: Training
     seed: int
     folder: Path
+    outputs: Literal["logits", "probabilities"] = "logits"
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,17 @@ node; each technique with an `after` door then makes a `derive` node whose paren
 cell without it, so a shared prefix is trained once. `measure` nodes hang below.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from bench.catalog import Card, Catalog
-from bench.compatibility import EVALUATED_ON, unsupported
+from bench.compatibility import EVALUATED_ON, first_format, is_trained, unsupported
 from bench.fingerprints import core, versions
 from bench.history import History
-from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, cell_id
+from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, Use, cell_id
 from bench.store import Header
 from bench.suite import Suite
 
@@ -28,7 +29,8 @@ class Node(Struct, frozen=True):
     kind: NodeKind
     cell_id: str
     cell: Cell
-    seed: int
+    seed: int | None
+    """None where nothing is drawn: a network that was read from a file."""
     fold: int
     status: NodeStatus
     reason: str
@@ -55,7 +57,7 @@ class Node(Struct, frozen=True):
 
 def run_id(cell: str, seed: int | None, fold: int) -> str:
     """Return the id of a run, which is also the id of its `train` or `derive` node."""
-    return f"{cell}-s{seed}" + (f"-f{fold}" if fold else "")
+    return cell + ("" if seed is None else f"-s{seed}") + (f"-f{fold}" if fold else "")
 
 
 def node_id(run: str, measure: MeasureSpec | None) -> str:
@@ -74,18 +76,24 @@ class Tree:
         self.backend = backend
         self._facts: dict[str, tuple[tuple[Card, ...], str]] = {}
         self._code: dict[Any, dict[str, str]] = {}
+        self._files: dict[str, dict[str, str]] = {}
 
-    def add_run(self, row: SuiteCell, seed: int, fold: int) -> list[str]:
+    def seeds(self, row: SuiteCell) -> Sequence[int | None]:
+        """Return the suite's seeds, or None alone for a cell whose network comes from a file."""
+        trained = is_trained(self._catalog.card("architectures", row.cell.architecture.name))
+        return self.suite.written.seeds if trained else (None,)
+
+    def add_run(self, row: SuiteCell, seed: int | None, fold: int) -> list[str]:
         """Add a run's nodes with their parents; return the ids of the run's own ones."""
         node = self._add_network(row.cell, row.cell_id, seed, fold)
         own = [node.id]
         written = self.suite.written
-        first = seed == written.seeds[0] and fold == written.folds[0]
+        first = seed in (None, written.seeds[0]) and fold == written.folds[0]
         if node.status != "unsupported" and (first or written.measure.seeds == "all"):
             own += [self._add_measure(node, spec) for spec in self.suite.measures if self._accepts(spec, node.cell)]
         return own
 
-    def _add_network(self, cell: Cell, name: str, seed: int, fold: int) -> Node:
+    def _add_network(self, cell: Cell, name: str, seed: int | None, fold: int) -> Node:
         run = run_id(name, seed, fold)
         if run in self.nodes:
             return self.nodes[run]
@@ -105,7 +113,7 @@ class Tree:
             status="unsupported" if reason else "new",
             reason=reason,
             cost_s=0.0 if reason else self.history.cost_s(kind, name, cell, None),
-            code=self._code_of(kind, cell),
+            code={} if reason else self._code_of(kind, cell),
             parent=parent,
             isolate=str(techniques[-1].literals.get("ISOLATE", "")) if kind == "derive" else "",
         )
@@ -146,7 +154,8 @@ class Tree:
     def _format(self, cell: Cell) -> ArtifactFormat:
         given = [self._catalog.card("techniques", use.name).literals.get("GIVES") for use in cell.techniques]
         formats: list[ArtifactFormat] = [form for form in given if form]
-        return formats[-1] if formats else "keras"
+        architecture = self._catalog.card("architectures", cell.architecture.name)
+        return formats[-1] if formats else first_format(architecture, cell.architecture)
 
     def _check(self, cell: Cell, name: str) -> tuple[tuple[Card, ...], str]:
         """Return the cards of a cell's techniques, and why its plugins cannot go together or an empty string."""
@@ -167,7 +176,14 @@ class Tree:
                 code |= self._catalog.code("techniques", use.name)
             code |= self._catalog.code("runtimes", EVALUATED_ON[self._format(cell)])
             self._code[key] = code | core(kind)
-        return self._code[key]
+        files = self._files_of("datasets", cell.dataset) | self._files_of("architectures", cell.architecture)
+        return self._code[key] | files if files else self._code[key]
+
+    def _files_of(self, kind: str, use: Use) -> dict[str, str]:
+        name = str(use)
+        if name not in self._files:
+            self._files[name] = self._catalog.files(kind, use)
+        return self._files[name]
 
     def _measure_code(self, runtime: str) -> dict[str, str]:
         if runtime not in self._code:

@@ -1,6 +1,6 @@
 """One node from top to bottom, in a worker process.
 
-`execute` trains or derives a network and judges it, `sample` times one. Whatever goes wrong with
+`execute` trains, reads or derives a network and judges it, `sample` times one. Whatever goes wrong with
 a node becomes its record; only a fault of the machine (a crash, a kill, a time limit) is left to
 the runner to record. Heavy: imported in worker processes alone.
 """
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from bench import data, deployment, evaluation, network, training
 from bench.catalog import Catalog
-from bench.compatibility import EVALUATED_ON
-from bench.errors import Diverged, Unsupported
+from bench.compatibility import EVALUATED_ON, is_trained
+from bench.errors import DataError, Diverged, Unsupported
 from bench.measure import latency
 from bench.records import Artifact, Cell, Measurement, Record, Series, Status, Use
 from bench.store import write_atomic
@@ -72,11 +72,14 @@ def _train_or_derive(task: Task) -> Record:
     phases, catalog = Phases(), Catalog(task.plugins)
     training.begin(task.node.cell.training, task.node.seed)
     with phases("load"):
+        _verify_files(task, catalog)
         split = _split(task, catalog)
         for door, parameters in _doors(catalog, task.node.cell, "data"):
             split = door(split, **parameters)
 
     make = _train if task.node.kind == "train" else _derive
+    if make is _train and not is_trained(catalog.card("architectures", task.node.cell.architecture.name)):
+        make = _read
     artifact, figures, series, jit_compile = make(task, catalog, split, phases)
 
     with phases("evaluate"):
@@ -84,7 +87,7 @@ def _train_or_derive(task: Task) -> Record:
         judged = evaluation.evaluate(outputs, split)
         figures += judged.measurements
         if task.parent:
-            figures += evaluation.compare(outputs, _outputs(task, catalog, task.parent, split))
+            figures += evaluation.compare(outputs, _outputs(task, catalog, task.parent, split), split)
         diagnostics = {
             use.name: catalog.load("diagnostics", use.name).diagnose(
                 evaluation.Outcome(outputs, split), **use.parameters
@@ -95,7 +98,8 @@ def _train_or_derive(task: Task) -> Record:
         described = artifact if artifact.format == "keras" or task.parent is None else task.parent
         layers = network.layers(described, task.home.artifacts)
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
-    figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))
+    if "fit" in phases.seconds:
+        figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))
     keras.utils.clear_session()
     gc.collect()
     return record(
@@ -121,13 +125,33 @@ def _train(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") ->
         model = network.build(catalog, cell.architecture, split)
         for door, parameters in _doors(catalog, cell, "model"):
             model = door(model, **parameters)
-        trainer = training.trainer(catalog, cell.techniques, split, cell.training, task.node.seed, _reporter(task))
+        trainer = training.trainer(catalog, cell.techniques, split, cell.training, task.node.seed or 0, _reporter(task))
     with phases("fit"):
         takeover = next(_doors(catalog, cell, "fit"), None)
         fitted = takeover[0](trainer, model, **takeover[1]) if takeover else trainer.fit(model)
     with phases("save"):
-        artifact = network.save(model, task.home.artifacts)
+        artifact = network.save(network.main_head(model), task.home.artifacts)
     return artifact, [], fitted.series, fitted.jit_compile
+
+
+def _read(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> Made:
+    """Take a network that is trained already from a person's file."""
+    use = task.node.cell.architecture
+    with phases("read"):
+        found = catalog.load("architectures", use.name).read(task.folder, **use.parameters)
+        artifact = network.keep(found, task.home.artifacts)
+        try:
+            answers = _raw_outputs(task, catalog, artifact, split.train.x[:64])
+        except Exception as error:  # each runtime has its own for a shape that does not fit
+            fault = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Unsupported(
+                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}: {fault}"
+            ) from error
+        try:
+            kind = evaluation.kind_of(answers, split.facts, use.parameters["outputs"])
+        except Unsupported as error:
+            raise Unsupported(f"{use.parameters['path']}: {error}") from error
+    return msgspec.structs.replace(artifact, outputs=kind), [], (), None
 
 
 def _derive(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> Made:
@@ -138,13 +162,15 @@ def _derive(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -
         network=task.home.artifacts / task.parent.file,
         split=split,
         settings=task.node.cell.training,
-        seed=task.node.seed,
+        seed=task.node.seed or 0,
         folder=task.folder,
+        outputs=task.parent.outputs,
     )
     with phases("fit"):
         product = catalog.load("techniques", use.name).after(job, **use.parameters)
     with phases("save"):
         artifact = network.keep(product.network, task.home.artifacts)
+        artifact = msgspec.structs.replace(artifact, outputs=task.parent.outputs)
     figures = [
         Measurement(name=name, value=value, unit=unit, better="none") for name, (value, unit) in product.figures.items()
     ]
@@ -153,13 +179,26 @@ def _derive(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -
 
 def _split(task: Task, catalog: Catalog) -> data.Split:
     cell = task.node.cell
-    return data.split(data.load(catalog, cell.dataset), task.node.fold, cell.training.validation)
+    return data.prepare(catalog, cell.dataset, task.node.fold, cell.training.validation)
 
 
-def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> NDArray[np.float32]:
-    """Return an artifact's outputs on the whole test set."""
+def _verify_files(task: Task, catalog: Catalog) -> None:
+    """Refuse a person's own files that have changed since the plan was made."""
+    cell = task.node.cell
+    here = catalog.files("datasets", cell.dataset) | catalog.files("architectures", cell.architecture)
+    for name, listing in here.items():
+        if task.node.code.get(name) != listing:
+            raise DataError(f"{name.removeprefix('files/')}: changed since the run was planned; run again")
+
+
+def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:
+    """Return an artifact's outputs on the whole test set, as logits (n, classes) or values (n, 1)."""
+    return evaluation.logits(_raw_outputs(task, catalog, artifact, split.test.x), artifact.outputs, split.facts)
+
+
+def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:
     runtime = Use(EVALUATED_ON[artifact.format])
-    return deployment.deploy(catalog, runtime, _deployable(task, artifact)).outputs(split.test.x)
+    return deployment.deploy(catalog, runtime, _deployable(task, artifact)).outputs(x)
 
 
 def _deployable(task: Task, artifact: Artifact) -> deployment.Deployable:

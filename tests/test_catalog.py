@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalog import DOORS, KINDS, Catalog, parse_call
+from bench.catalog import DOORS, KINDS, OPTION_PARAMETERS, OPTIONS, Catalog, parse_call
 from bench.errors import PluginError
 from bench.fingerprints import code_of, fingerprint
 from bench.records import Use
@@ -26,7 +26,8 @@ def test_every_plugin_has_a_card_that_a_reader_can_use(kind: str, name: str) -> 
     if kind == "datasets":
         assert card.source
         assert card.licence
-        assert {"HANDLE", "INPUT", "TASK", "SHAPE", "OUTPUTS"} <= card.literals.keys()
+        known = {"HANDLE", "INPUT", "TASK"} | ({"PATHS"} if "PATHS" in card.literals else {"SHAPE", "OUTPUTS"})
+        assert known <= card.literals.keys()
 
 
 def test_no_plugin_is_imported_to_be_listed() -> None:
@@ -57,7 +58,22 @@ def test_a_call_gets_its_defaults_and_types() -> None:
         ("techniques", "dropout(rate=1e400)", "plain number"),
         ("techniques", "dropout(rate=1j)", "plain number"),
         ("techniques", "dropout(rate=open('x'))", "plain number"),
-        ("datasets", "digits(x=1)", "takes none"),
+        ("diagnostics", "calibration(x=1)", "has bins"),
+        ("runtimes", "litert(x=1)", "takes none"),
+        ("datasets", "digits(trainsize=1)", "did you mean 'train_size'"),
+        ("datasets", "digits(train_size=0)", "expected int >= 1"),
+        ("datasets", "digits(label_noise=1.5)", "expected float < 1.0"),
+        ("datasets", "digits(imbalance=0.5)", "expected float >= 1.0"),
+        ("datasets", "csv(path='no.csv', target='y')", "no such file"),
+        ("architectures", "resnet50", "write imagenet(backbone='ResNet50')"),
+        ("architectures", "vgg19", "write vgg16(depth=19)"),
+        ("architectures", "densenet121", "write imagenet(backbone='DenseNet121')"),
+        ("architectures", "efficientnet_b0", "write imagenet(backbone='EfficientNetB0')"),
+        ("architectures", "efficientnet_v2_b0", "write imagenet(backbone='EfficientNetV2B0')"),
+        ("architectures", "inception_v3", "write imagenet(backbone='InceptionV3')"),
+        ("architectures", "imagenet(backbone='ResNet5')", "did you mean 'ResNet50'"),
+        ("architectures", "mlp(activation='rleu')", "'relu'"),
+        ("architectures", "mlp(initializer='random_normal(x)')", "random_normal(0.01)"),
     ],
 )
 def test_a_wrong_call_is_refused_in_one_line(kind: str, call: str, says: str) -> None:
@@ -124,3 +140,21 @@ def test_code_includes_what_is_imported_from_bench_but_not_the_plumbing() -> Non
     assert {"techniques/prune", "twin", "training", "data"} <= code.keys()
     assert not {"records", "errors", "catalog", "store"} & code.keys()
     assert code_of("twin", Path("bench/twin.py").absolute()).keys() == {"twin"}
+
+
+def test_options_of_datasets_count_only_where_they_are_used() -> None:
+    assert CATALOG.resolve("datasets", "digits(label_noise=0, imbalance=1)") == CATALOG.resolve("datasets", "digits")
+    used = CATALOG.resolve("datasets", "digits(label_noise=0.1, train_size=90)")
+    assert used.parameters == {"train_size": 90, "label_noise": 0.1}
+    assert {p.name: p.default for p in OPTION_PARAMETERS} == {name: o.default for name, o in OPTIONS.items()}
+
+
+def test_a_persons_files_are_known_by_name_size_and_time(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("a,b\n1,2\n")
+    use = CATALOG.resolve("datasets", f"csv(path='{file}', target='b')")
+    before = CATALOG.files("datasets", use)
+    assert CATALOG.files("datasets", use) == before
+    file.write_text("a,b\n1,22\n")
+    assert CATALOG.files("datasets", use) != before
+    assert CATALOG.files("datasets", CATALOG.resolve("datasets", "digits")) == {}

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import data
+from bench import data, dataset_record, exploration
 from bench.catalog import Catalog
 from bench.cifar import read_batch
 from bench.datasets import digits, mnist
 from bench.errors import DataError
 from bench.records import Use
-
-DIGITS = digits.load()
 
 
 def idx(path: Path, array: np.ndarray) -> Path:
@@ -116,30 +114,33 @@ def test_a_bad_pickle_is_refused_by_name_and_runs_nothing(
     assert not (tmp_path / "pwned").exists()
 
 
-def test_fetch_returns_the_fault_as_a_line() -> None:
-    assert data.fetch(Use("digits"), ()) is None
-    assert "not in the cache" in (data.fetch(Use("mnist"), ()) or "")
+def test_a_survey_returns_the_fault_as_a_line_or_leaves_a_record(tmp_path: Path) -> None:
+    assert exploration.survey(Use("digits"), (), tmp_path) is None
+    (record,) = dataset_record.read(tmp_path)[0]
+    assert (record.parts[0].n, record.folds) == (1438, 5)
+    assert "not in the cache" in (exploration.survey(Use("mnist"), (), tmp_path) or "")
 
 
 def test_the_parts_of_a_fold_are_disjoint_and_complete() -> None:
-    found = data.split(DIGITS, fold=0, validation=0.1)
-    assert len(found.train) + len(found.validation) + len(found.test) == len(DIGITS.x)
-    assert len(found.test) == pytest.approx(len(DIGITS.x) / data.FOLDS, abs=5)
+    found = data.split(digits.load(), fold=0, validation=0.1)
+    assert len(found.train) + len(found.validation) + len(found.test) == 1797
+    assert len(found.test) == pytest.approx(1797 / data.FOLDS, abs=5)
     rows = [part.x.reshape(len(part), -1).tobytes() for part in (found.train, found.validation, found.test)]
     assert len(set(rows)) == 3
 
 
 def test_the_folds_test_every_example_once() -> None:
-    tests = [data.split(DIGITS, fold, 0.1).test for fold in range(data.FOLDS)]
-    assert sum(map(len, tests)) == len(DIGITS.x)
+    images = digits.load().x
+    tests = [data.split(digits.load(), fold, 0.1).test for fold in range(data.FOLDS)]
+    assert sum(map(len, tests)) == len(images)
     assert np.array_equal(
-        np.sort(np.concatenate([part.x for part in tests]).reshape(len(DIGITS.x), -1), axis=0),
-        np.sort(DIGITS.x.reshape(len(DIGITS.x), -1), axis=0),
+        np.sort(np.concatenate([part.x for part in tests]).reshape(len(images), -1), axis=0),
+        np.sort(images.reshape(len(images), -1), axis=0),
     )
 
 
 def test_parts_are_stratified() -> None:
-    found = data.split(DIGITS, fold=2, validation=0.2)
+    found = data.split(digits.load(), fold=2, validation=0.2)
     for part in (found.train, found.validation, found.test):
         counts = part.counts(10)
         assert max(counts) - min(counts) <= 0.1 * max(counts) + 1
@@ -147,8 +148,7 @@ def test_parts_are_stratified() -> None:
 
 def test_a_published_test_part_is_the_test_part_of_every_fold(tmp_path: Path) -> None:
     cached_mnist(tmp_path)
-    loaded = mnist.load()
-    prints = {data.split(loaded, fold, 0.2).test.fingerprint() for fold in range(3)}
+    prints = {data.split(mnist.load(), fold, 0.2).test.fingerprint() for fold in range(3)}
     assert len(prints) == 1
 
 
@@ -158,6 +158,5 @@ def test_fingerprints_tell_arrays_apart() -> None:
     assert len({part.fingerprint() for part in parts}) == 4
 
 
-def test_loading_twice_in_one_process_loads_once() -> None:
-    catalog = Catalog()
-    assert data.load(catalog, Use("digits")) is data.load(Catalog(), Use("digits"))
+def test_preparing_twice_in_one_process_loads_once() -> None:
+    assert data.prepare(Catalog(), Use("digits"), 0, 0.1) is data.prepare(Catalog(), Use("digits"), 0, 0.1)

@@ -13,18 +13,23 @@ Expect: 99.05 % on MNIST (the paper); 99.0 % after 12 epochs without distortions
 
 from keras import KerasTensor, layers
 
+from bench.initializers import initializer as weights
+from bench.records import Activation, Initializer
+
 INPUT = "image"
 SMALLEST_SIDE = 28
 
 
-def build(inputs: KerasTensor, outputs: int, *, activation: str = "tanh") -> KerasTensor:
+def build(
+    inputs: KerasTensor, outputs: int, *, activation: Activation = "tanh", initializer: Initializer = "glorot"
+) -> KerasTensor:
     """Return logits."""
-    padding = "same" if inputs.shape[1] < 32 else "valid"
-    x = layers.Conv2D(6, 5, padding=padding, activation=activation)(inputs)
+    padding = "same" if min(inputs.shape[1:3]) < 32 else "valid"
+    x = layers.Conv2D(6, 5, padding=padding, activation=activation, kernel_initializer=weights(initializer))(inputs)
     x = layers.AveragePooling2D(2)(x)
-    x = layers.Conv2D(16, 5, activation=activation)(x)
+    x = layers.Conv2D(16, 5, activation=activation, kernel_initializer=weights(initializer))(x)
     x = layers.AveragePooling2D(2)(x)
     x = layers.Flatten()(x)
-    x = layers.Dense(120, activation=activation)(x)
-    x = layers.Dense(84, activation=activation)(x)
-    return layers.Dense(outputs)(x)
+    x = layers.Dense(120, activation=activation, kernel_initializer=weights(initializer))(x)
+    x = layers.Dense(84, activation=activation, kernel_initializer=weights(initializer))(x)
+    return layers.Dense(outputs, kernel_initializer=weights(initializer))(x)

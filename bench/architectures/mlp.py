@@ -10,14 +10,30 @@ Expect: 98.4 % on MNIST with 800 hidden units (Simard 2003)
 
 from keras import KerasTensor, layers
 
+from bench.initializers import initializer as weights
+from bench.records import Activation, Initializer
+
 INPUT = "any"
 
 
 def build(
-    inputs: KerasTensor, outputs: int, *, width: int = 128, depth: int = 2, activation: str = "relu"
+    inputs: KerasTensor,
+    outputs: int,
+    *,
+    width: int = 128,
+    depth: int = 2,
+    activation: Activation = "relu",
+    initializer: Initializer = "glorot",
+    dropout: float = 0.0,
+    batch_norm: bool = False,
 ) -> KerasTensor:
     """Return logits."""
     x = layers.Flatten()(inputs)
     for _ in range(depth):
-        x = layers.Dense(width, activation=activation)(x)
-    return layers.Dense(outputs)(x)
+        x = layers.Dense(width, use_bias=not batch_norm, kernel_initializer=weights(initializer))(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Activation(activation)(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    return layers.Dense(outputs, kernel_initializer=weights(initializer))(x)

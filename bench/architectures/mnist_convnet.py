@@ -10,16 +10,26 @@ Expect: 99.22 % on MNIST after 15 epochs (the example)
 
 from keras import KerasTensor, layers
 
+from bench.initializers import initializer as weights
+from bench.records import Activation, Initializer
+
 INPUT = "image"
 SMALLEST_SIDE = 10
 
 
-def build(inputs: KerasTensor, outputs: int, *, dropout: float = 0.5) -> KerasTensor:
+def build(
+    inputs: KerasTensor,
+    outputs: int,
+    *,
+    activation: Activation = "relu",
+    initializer: Initializer = "glorot",
+    dropout: float = 0.5,
+) -> KerasTensor:
     """Return logits."""
-    x = layers.Conv2D(32, 3, activation="relu")(inputs)
+    x = layers.Conv2D(32, 3, activation=activation, kernel_initializer=weights(initializer))(inputs)
     x = layers.MaxPooling2D()(x)
-    x = layers.Conv2D(64, 3, activation="relu")(x)
+    x = layers.Conv2D(64, 3, activation=activation, kernel_initializer=weights(initializer))(x)
     x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
     x = layers.Dropout(dropout)(x)
-    return layers.Dense(outputs)(x)
+    return layers.Dense(outputs, kernel_initializer=weights(initializer))(x)

@@ -11,35 +11,45 @@ Expect: 87.19 % on CIFAR-10 (the published network, measured on all 10,000 test 
 
 from keras import KerasTensor, layers, regularizers
 
+from bench.initializers import initializer as weights
+from bench.records import Activation, Initializer
+
 INPUT = "image"
 SMALLEST_SIDE = 4
 
 
-def build(inputs: KerasTensor, outputs: int, *, width: int = 16, activation: str = "relu") -> KerasTensor:
+def build(
+    inputs: KerasTensor,
+    outputs: int,
+    *,
+    width: int = 16,
+    activation: Activation = "relu",
+    initializer: Initializer = "he",
+) -> KerasTensor:
     """Return logits."""
-    x = _convolution(inputs, width)
+
+    def convolution(x: KerasTensor, maps: int, size: int = 3, stride: int = 1) -> KerasTensor:
+        return layers.Conv2D(
+            maps,
+            size,
+            strides=stride,
+            padding="same",
+            kernel_initializer=weights(initializer),
+            kernel_regularizer=regularizers.L2(1e-4),
+        )(x)
+
+    x = convolution(inputs, width)
     x = layers.BatchNormalization()(x)
     x = layers.Activation(activation)(x)
     for block in range(3):
         maps, stride = width * 2**block, 1 if block == 0 else 2
-        y = _convolution(x, maps, stride=stride)
+        y = convolution(x, maps, stride=stride)
         y = layers.BatchNormalization()(y)
         y = layers.Activation(activation)(y)
-        y = _convolution(y, maps)
+        y = convolution(y, maps)
         y = layers.BatchNormalization()(y)
         if stride == 2:
-            x = _convolution(x, maps, size=1, stride=2)
+            x = convolution(x, maps, size=1, stride=2)
         x = layers.Activation(activation)(layers.Add()([x, y]))
     x = layers.GlobalAveragePooling2D()(x)
-    return layers.Dense(outputs, kernel_initializer="he_normal")(x)
-
-
-def _convolution(x: KerasTensor, maps: int, size: int = 3, stride: int = 1) -> KerasTensor:
-    return layers.Conv2D(
-        maps,
-        size,
-        strides=stride,
-        padding="same",
-        kernel_initializer="he_normal",
-        kernel_regularizer=regularizers.L2(1e-4),
-    )(x)
+    return layers.Dense(outputs, kernel_initializer=weights(initializer))(x)

@@ -3,21 +3,17 @@
 50,000 training and 10,000 test images of ten classes, in equal numbers. The test that small
 networks are usually compared on.
 
-Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; Python files from https://www.kaggle.com/datasets/pankrzysiu/cifar10-python
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; Python files
+from https://www.kaggle.com/datasets/pankrzysiu/cifar10-python
 
 Licence: none stated by the authors; free for research, please cite
 
 Expect: 91.25 % for ResNet-20 (He 2015), 87.2 % for MLPerf Tiny's ResNet-8
 """
 
-from hashlib import md5
-from pathlib import Path
-
-import numpy as np
-
-from bench.cifar import read_batch
-from bench.data import Dataset, download
-from bench.errors import DataError
+from bench.cifar import read
+from bench.data import Dataset
+from bench.downloads import download, find, published
 
 HANDLE = "pankrzysiu/cifar10-python/versions/1"
 INPUT = "image"
@@ -38,24 +34,16 @@ MD5 = {
 
 def load() -> Dataset:
     """Return both parts; the published checksums are compared and the answer recorded."""
-    folder = _folder(download(HANDLE))
-    *train, test = [read_batch(folder / name, "labels", len(CLASSES)) for name in MD5]
+    folder = find(download(HANDLE), "cifar-10-batches-py/test_batch", "test_batch").parent
+    *train, test = [folder / name for name in MD5]
+    x, y = read(train, "labels", len(CLASSES))
+    x_test, y_test = read([test], "labels", len(CLASSES))
     return Dataset(
-        x=np.concatenate([images for images, _ in train]),
-        y=np.concatenate([labels for _, labels in train]),
-        x_test=test[0],
-        y_test=test[1],
+        x=x,
+        y=y,
+        x_test=x_test,
+        y_test=y_test,
         classes=CLASSES,
         source=HANDLE,
-        verified=all(
-            md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest() == digest
-            for name, digest in MD5.items()
-        ),
+        verified=published({folder / name: checksum for name, checksum in MD5.items()}),
     )
-
-
-def _folder(root: Path) -> Path:
-    for folder in (root / "cifar-10-batches-py", root):
-        if (folder / "test_batch").is_file():
-            return folder
-    raise DataError(f"{root}: no file 'test_batch' in it; delete the dataset's folder and fetch it again")

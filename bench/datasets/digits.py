@@ -5,7 +5,8 @@
 it proves a whole set-up before a large one is started. Its publisher's training part is not
 bundled: the test part is one of five stratified folds.
 
-Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, https://archive.ics.uci.edu/dataset/80
+Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+Repository, 1998, https://archive.ics.uci.edu/dataset/80
 
 Licence: CC BY 4.0
 

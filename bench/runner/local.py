@@ -99,9 +99,10 @@ class _Execution:
         shutil.rmtree(self._settings.home.scratch, ignore_errors=True)
 
     def fetch(self, datasets: dict[str, Use]) -> None:
-        """Make sure that every dataset is there."""
+        """Make sure that every dataset is there and has a record."""
         for use in datasets.values():
-            future = self._pool("").schedule(call, args=("bench.data:fetch", use, self._settings.plugins))
+            arguments = (use, self._settings.plugins, self._settings.results)
+            future = self._pool("").schedule(call, args=("bench.exploration:survey", *arguments))
             self._wait_for(future)
             try:
                 fault = future.result()

@@ -4,8 +4,13 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_terminal: int | None = None
+"""The file descriptor of the parent's stderr, in a worker."""
 
 
 def environment(backend: str, threads: int) -> dict[str, str]:
@@ -30,8 +35,26 @@ def start(variables: dict[str, str], log: Path) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()
     sys.stderr.flush()
+    global _terminal
+    _terminal = os.dup(2)
     for stream in (1, 2):
         os.dup2(file, stream)
+
+
+@contextmanager
+def visible() -> Iterator[None]:
+    """Let a worker's errors reach the person's terminal again: the progress of a download."""
+    if _terminal is None:
+        yield
+        return
+    log = os.dup(2)
+    os.dup2(_terminal, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(log, 2)
+        os.close(log)
 
 
 def call(function: str, *arguments: Any) -> Any:

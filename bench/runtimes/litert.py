@@ -4,6 +4,8 @@ Formerly TensorFlow Lite. A Keras network is converted to float32; a LiteRT netw
 `quantize` leaves, is run as it is. On x86-64 and Arm its XNNPACK kernels are used.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,19 +28,34 @@ def deploy(network: Deployable) -> Deployed:
             f"tf{tf.__version__}.tflite", lambda path: model.export(path, format="litert", verbose=False)
         )
     interpreter = Interpreter(str(path), num_threads=network.threads)
-    entry = interpreter.get_input_details()[0]
-    exit_index = interpreter.get_output_details()[0]["index"]
+    entry, leave = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 
     def prepare(x: NDArray[np.generic]) -> NDArray[np.generic]:
         if tuple(interpreter.get_input_details()[0]["shape"]) != x.shape:
             interpreter.resize_tensor_input(entry["index"], x.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(entry["index"], x.astype(entry["dtype"]))
+        interpreter.set_tensor(entry["index"], _quantized(x, entry))
         return x
 
     def predict(_: NDArray[np.generic]) -> NDArray[np.float32]:
         interpreter.invoke()
-        outputs: NDArray[np.float32] = interpreter.get_tensor(exit_index)
-        return outputs
+        return _real(interpreter.get_tensor(leave["index"]), leave)
 
     return Deployed(prepare=prepare, predict=predict, size_bytes=path.stat().st_size)
+
+
+def _quantized(x: NDArray[np.generic], entry: dict[str, Any]) -> NDArray[np.generic]:
+    """Return inputs as the network takes them: whole numbers, by its own scale, where it is quantized."""
+    scale, zero = entry["quantization"]
+    if not scale:
+        return x.astype(entry["dtype"])
+    limits = np.iinfo(entry["dtype"])
+    levels = np.round(x.astype(np.float32) / np.float32(scale)) + zero
+    quantized: NDArray[np.generic] = np.clip(levels, limits.min, limits.max).astype(entry["dtype"])
+    return quantized
+
+
+def _real(outputs: NDArray[np.generic], leave: dict[str, Any]) -> NDArray[np.float32]:
+    scale, zero = leave["quantization"]
+    values: NDArray[np.float32] = outputs.astype(np.float32, copy=False)
+    return (values - np.float32(zero)) * np.float32(scale) if scale else values

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from bench.catalog import KINDS, Card, Catalog
+from bench.catalog import KINDS, OPTION_PARAMETERS, Card, Catalog
+from bench.dataset_record import DatasetRecord
 from bench.records import Use
 from bench.site.deployments import Deployment
 from bench.site.model import SuiteView
@@ -34,13 +35,13 @@ class Measured(Struct, frozen=True):
     """On the plugin, where it is a runtime: one example a call."""
 
 
-def pages(catalog: Catalog, views: list[SuiteView]) -> list[Page]:
-    """Return the catalogue."""
+def pages(catalog: Catalog, views: list[SuiteView], explored: list[DatasetRecord]) -> list[Page]:
+    """Return the catalogue; `explored` is what is known of the datasets' contents."""
     scored = [(view, row, effects) for view in views for row, effects in _scored(view)]
     made = []
     for kind in KINDS:
         cards = [(card, _measured(card, scored)) for card in catalog.cards(kind)]
-        made += [_plugin(card, measured) for card, measured in cards]
+        made += [_plugin(card, measured, explored) for card, measured in cards]
         made.append(
             Page(
                 path=index_path(kind),
@@ -63,7 +64,7 @@ def call(card: Card) -> str:
     return f"{card.name}({written})" if written else card.name
 
 
-def _plugin(card: Card, measured: list[Measured]) -> Page:
+def _plugin(card: Card, measured: list[Measured], explored: list[DatasetRecord]) -> Page:
     return Page(
         path=plugin_path(card.kind, card.name),
         title=card.title,
@@ -72,6 +73,8 @@ def _plugin(card: Card, measured: list[Measured]) -> Page:
         context={
             "card": card,
             "call": call(card),
+            "parameters": (*card.parameters, *(OPTION_PARAMETERS if card.kind == "datasets" else ())),
+            "explored": [one for one in explored if card.kind == "datasets" and one.dataset.name == card.name],
             "measured": measured[:MOST_ROWS],
             "more": len(measured[MOST_ROWS:]),
         },

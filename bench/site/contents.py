@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench import store
+from bench import dataset_record, store
 from bench.catalog import KINDS, Catalog
 from bench.site import catalogue, model, pages
 from bench.site.rendering import Rendered, plain, render
@@ -28,9 +28,15 @@ def gather(results: Path, catalog: Catalog) -> Site:
     """Read the results and render every page; an absent or empty folder is a site that says how to begin."""
     reading = store.read(results)
     views = [model.view(suite, reading.of_suite(suite)) for suite in reading.suites.values()]
-    problems = (*reading.problems, *_orphans(reading), *(problem for view in views for problem in view.problems))
+    explored, broken = dataset_record.read(results)
+    problems = (
+        *reading.problems,
+        *broken,
+        *_orphans(reading),
+        *(problem for view in views for problem in view.problems),
+    )
     makers = pages.made_by(reading.records)
-    site = [pages.home(views, problems), pages.suites(views), *catalogue.pages(catalog, views)]
+    site = [pages.home(views, problems), pages.suites(views), *catalogue.pages(catalog, views, explored)]
     for view in views:
         site.append(pages.suite(view, tuple(p for p in problems if p.startswith(f"{results / view.suite.name}/"))))
         site += [pages.cell(view, board, row, reading, makers) for board in view.boards for row in board.rows]

@@ -69,7 +69,6 @@ class SuiteView(Struct, frozen=True, dict=True):
     """A suite with its boards and findings."""
 
     suite: SuiteRecord
-    metric: Metric
     boards: tuple[Board, ...]
     findings: tuple[Finding, ...]
     problems: tuple[str, ...] = ()
@@ -101,22 +100,22 @@ def view(suite: SuiteRecord, records: Iterable[Record]) -> SuiteView:
     for record in records:
         by_cell[record.cell_id].append(record)
     everything = [record for found in by_cell.values() for record in found]
-    names = {m.name for record in everything for m in record.measurements}
-    metric = next((metric for metric in METRICS if metric.name in names), METRICS[0])
     machines = Counter(record.provenance.hardware.fingerprint for record in everything if record.node == "measure")
     hardware = max(machines, key=lambda name: machines[name], default=None)
-    rows = [row_of(cell, metric, by_cell[cell.cell_id], hardware) for cell in suite.cells]
-    datasets = dict.fromkeys(row.cell.dataset for row in rows)
+    boards = []
+    for dataset in dict.fromkeys(cell.dataset for cell in suite.cells):
+        cells = [cell for cell in suite.cells if cell.dataset == dataset]
+        metric = _metric(record for cell in cells for record in by_cell[cell.cell_id])
+        rows = [row_of(cell, metric, by_cell[cell.cell_id], hardware) for cell in cells]
+        boards.append(_board(suite, dataset, metric, rows))
     judged, problems = _judge(suite, everything)
-    return SuiteView(
-        suite=suite,
-        metric=metric,
-        boards=tuple(
-            _board(suite, name, metric, [row for row in rows if row.cell.dataset == name]) for name in datasets
-        ),
-        findings=judged,
-        problems=problems,
-    )
+    return SuiteView(suite=suite, boards=tuple(boards), findings=judged, problems=problems)
+
+
+def _metric(records: Iterable[Record]) -> Metric:
+    """Return the metric by which rows are ranked: the first that any of their records has."""
+    names = {m.name for record in records for m in record.measurements}
+    return next((metric for metric in METRICS if metric.name in names), METRICS[0])
 
 
 def _judge(suite: SuiteRecord, records: list[Record]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from bench.site.charts import Figure
 from bench.site.deployments import machine
 from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
-from bench.site.tables import confusions, faults, leaderboard, per_class, provenance
+from bench.site.tables import confusions, faults, leaderboard, per_class, provenance, scores
 from bench.stats import Difference
 from bench.store import Reading
 
@@ -43,7 +43,7 @@ class Parent(Struct, frozen=True):
     path: str | None
     """Of its page, where this suite has one."""
     difference: Difference | None
-    """In the suite's metric, derived minus parent, paired by seed and fold."""
+    """In the row's metric, derived minus parent, paired by seed and fold."""
     agreement: float | None
     """Share of test examples on which both give the same answer."""
 
@@ -146,6 +146,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "charts": charts,
             "latency": latency,
             "diagnoses": diagnoses,
+            "scores": scores(row),
             "classes": per_class(row),
             "confusions": confusions(row),
             "layers": next((record.layers for record in reversed(row.records) if record.layers), ()),
@@ -184,7 +185,7 @@ def _literal(value: Any) -> str:
 
 def _facts(view: SuiteView) -> list[tuple[str, str]]:
     suite, rows = view.suite, view.rows
-    planned = len(rows) * len(suite.seeds) * len(suite.folds)
+    planned = sum((1 if row.seedless else len(suite.seeds)) * len(suite.folds) for row in rows)
     dates = sorted(record.created[:10] for record in view.records)
     seeds, folds = len(suite.seeds), len(suite.folds)
     facts = [
@@ -208,7 +209,7 @@ def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | No
     if not found:
         return None
     origin = next(iter(found.values()))
-    scores = {run: stats.score(record, view.metric.name) for run, record in found.items()}
+    scores = {run: stats.score(record, row.metric.name) for run, record in found.items()}
     known = next((other for other in view.rows if other.cell.cell_id == origin.cell_id), None)
     techniques = " + ".join(use.name for use in origin.cell.techniques)
     return Parent(

@@ -7,6 +7,7 @@ and records. A link to a page that does not exist raises, so a site cannot have 
 import os
 import posixpath
 import re
+from base64 import b64encode
 from concurrent.futures import ProcessPoolExecutor
 from html import escape
 from multiprocessing import get_context
@@ -122,7 +123,8 @@ def _environment() -> Environment:
         "plugin": pages.plugin_path,
         "kind": catalogue.index_path,
     }
-    environment.filters |= {"markdown": markdown, "inline": inline, "literal": repr}
+    environment.filters |= {"markdown": markdown, "inline": inline, "literal": repr, "number": words.number}
+    environment.filters["base64"] = lambda data: b64encode(data).decode()
     return environment
 
 

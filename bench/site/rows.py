@@ -16,7 +16,7 @@ RunKey = tuple[int | None, int]
 
 
 class Metric(Struct, frozen=True):
-    """The measurement by which a suite's rows are ranked."""
+    """The measurement by which the rows of a dataset are ranked."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ METRICS = (
     Metric(name="r2", title="R²", better="higher"),
     Metric(name="loss", title="Loss", better="lower"),
 )
-"""The first that any record of a suite has is the suite's."""
+"""The first that any record of a dataset's rows has is theirs."""
 
 
 class Row(Struct, frozen=True, dict=True):
@@ -49,16 +49,26 @@ class Row(Struct, frozen=True, dict=True):
     faults: tuple[Record, ...]
     """The newest record of each node that never finished."""
 
+    @property
+    def seedless(self) -> bool:
+        """Tell whether the cell's network is read from a file: one run stands for all seeds."""
+        return any(record.seed is None for record in self.records)
+
     @cached_property
     def scores(self) -> dict[RunKey, Score]:
-        """Return what each run reached in the suite's metric."""
+        """Return what each run reached in the metric."""
         found = {(record.seed, record.fold): stats.score(record, self.metric.name) for record in self.models}
         return {run: score for run, score in found.items() if score is not None}
 
     @cached_property
     def score(self) -> Interval | None:
-        """Return the suite's metric: mean over seeds and folds, with Student's t-interval."""
-        return stats.mean_interval([score.value for score in self.scores.values()]) if self.scores else None
+        """Return the metric: mean over seeds and folds, with Student's t-interval."""
+        return self.interval(self.metric.name)
+
+    def interval(self, name: str) -> Interval | None:
+        """Return a measurement on the test set: mean over seeds and folds, with Student's t-interval."""
+        found = [score for record in self.models if (score := stats.score(record, name))]
+        return stats.mean_interval([score.value for score in found]) if found else None
 
     @cached_property
     def binomial(self) -> Interval | None:

@@ -6,12 +6,32 @@ import io
 from msgspec import Struct
 
 from bench.records import Record
+from bench.site import words
 from bench.site.model import SuiteView
 from bench.site.rows import Row
+from bench.stats import Interval
 
 MOST_CLASSES = 20
 """With more classes the whole confusion matrix cannot be read, so only its largest errors are shown."""
 MOST_ERRORS = 20
+SCORES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "top_5_accuracy": "Top-5 accuracy",
+    "coarse_accuracy": "Accuracy of superclasses",
+    "mistakes_within_superclass": "Mistakes within the right superclass",
+    "precision": "Precision, mean of classes",
+    "recall": "Recall, mean of classes",
+    "f1": "F1, mean of classes",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "loss": "Log loss",
+    "calibration_error": "Expected calibration error",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "r2": "R²",
+}
+"""By measurement, in the order in which a cell's page shows them."""
 
 
 class Class(Struct, frozen=True):
@@ -100,6 +120,12 @@ def confusions(row: Row) -> Confusions | None:
     )
 
 
+def scores(row: Row) -> list[tuple[str, Interval, bool]]:
+    """Return title, interval over seeds and whether it reads in percent, of all else that the test set says."""
+    found = ((name, title, row.interval(name)) for name, title in SCORES.items() if name != row.metric.name)
+    return [(title, interval, name in words.SHARES) for name, title, interval in found if interval]
+
+
 def per_class(row: Row) -> list[Class]:
     """Return precision, recall and F1 of each class, in the dataset's order."""
     names = dict.fromkeys(m.class_name for record in row.models for m in record.measurements if m.class_name)
@@ -148,7 +174,7 @@ def leaderboard(view: SuiteView) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     costs = ("parameters", "size_bytes", "flops", "fit_s")
-    head = ["dataset", "rank", "row", "cell_id", view.metric.name, "low", "high", "n", *costs]
+    head = ["dataset", "rank", "row", "cell_id", "metric", "value", "low", "high", "n", *costs]
     writer.writerow([*head, "runtime", "latency_p50_ms", "throughput_per_s"])
     for board in view.boards:
         for row in board.rows:
@@ -156,7 +182,10 @@ def leaderboard(view: SuiteView) -> str:
             fastest = row.fastest
             timing = (fastest.runtime, fastest.p50_ms.value, fastest.throughput) if fastest else (None,) * 3
             rank, cell = board.ranks.get(row.cell.cell_id), row.cell
-            writer.writerow([board.dataset, rank, cell.label, cell.cell_id, *score, *map(row.mean, costs), *timing])
+            metric = board.metric.name
+            writer.writerow(
+                [board.dataset, rank, cell.label, cell.cell_id, metric, *score, *map(row.mean, costs), *timing]
+            )
     return out.getvalue()
 
 

@@ -8,7 +8,21 @@ NBSP = "\u00a0"
 MINUS = "\u2212"
 NONE = "–"
 SHARES = frozenset(
-    {"accuracy", "balanced_accuracy", "f1", "precision", "recall", "agreement", "sparsity", "confidence", "quantized"}
+    {
+        "accuracy",
+        "balanced_accuracy",
+        "top_5_accuracy",
+        "coarse_accuracy",
+        "mistakes_within_superclass",
+        "calibration_error",
+        "f1",
+        "precision",
+        "recall",
+        "agreement",
+        "sparsity",
+        "confidence",
+        "quantized",
+    }
 )
 """Measurements of unit 1 that read better in percent."""
 

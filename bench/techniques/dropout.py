@@ -10,10 +10,25 @@ Expect: less overfitting of dense layers; little effect on small networks that e
 
 import keras
 
+from bench.errors import Unsupported
+from bench.network import MAIN
+
 
 def model(model: keras.Model, *, rate: float = 0.25) -> keras.Model:
-    """Return the untrained network with a dropout layer before its last layer."""
-    last = model.layers[-1]
-    x = keras.layers.Dropout(rate, name="dropout_before_logits")(last.input)
-    logits = type(last).from_config(last.get_config())(x)
-    return keras.Model(model.inputs, logits, name=model.name)
+    """Return the untrained network with a dropout layer before the last dense layer of its answer."""
+    heads = model.output if isinstance(model.output, dict) else {MAIN: model.output}
+    after = []
+    layer = _maker(heads[MAIN])
+    while not isinstance(layer, keras.layers.Dense):
+        after.append(layer)
+        if not isinstance(layer.input, keras.KerasTensor):
+            raise Unsupported(f"{model.name} does not end in a dense layer")
+        layer = _maker(layer.input)
+    x = layer(keras.layers.Dropout(rate, name="dropout_before_logits")(layer.input))
+    for layer in reversed(after):
+        x = layer(x)
+    return keras.Model(model.inputs, heads | {MAIN: x} if len(heads) > 1 else x, name=model.name)
+
+
+def _maker(tensor: keras.KerasTensor) -> keras.Operation:
+    return tensor._keras_history.operation

@@ -49,7 +49,7 @@ def after(
     pruned = tf_keras.models.clone_model(twin.make(trained), clone_function=wrap)
     pruned.compile(
         tf_keras.optimizers.Adam(learning_rate),
-        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=job.outputs == "logits"),
         metrics=["accuracy"],
     )
     history = pruned.fit(

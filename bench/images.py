@@ -1,0 +1,134 @@
+"""Image files → one array of bytes; every fault names the file.
+
+Files come from a folder or straight out of a zip archive, which is never unpacked, so nothing
+can be written outside of anything. Decoding goes in parallel: Pillow lets other threads run.
+"""
+
+import io
+import os
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from bench.archives import open_archive
+from bench.errors import DataError
+
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+MOST_PIXELS = 64_000_000
+"""An image of more is refused unread: it would take 200 MB decoded."""
+Size = tuple[int, int]
+"""Width and height, as Pillow has them."""
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I": 1, "F": 1, "LA": 4, "RGBA": 4, "PA": 4}
+
+
+class Files:
+    """The image files below a folder or in a zip archive, by their path within it, sorted."""
+
+    def __init__(self, path: Path) -> None:
+        """List them; raise DataError for an archive that is damaged, climbs out of its folder or is a bomb."""
+        self.path = path
+        self._archive: zipfile.ZipFile | None = None
+        if path.is_dir():
+            found = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
+            root = path.resolve()
+            for name in found:
+                if not (path / name).resolve().is_relative_to(root):
+                    raise DataError(f"{path / name}: leads out of {path}; put the file itself there")
+        else:
+            found = self._open(path)
+        self.names = sorted(name for name in found if _is_image(name))
+
+    def _open(self, path: Path) -> list[str]:
+        self._archive = open_archive(path)
+        return [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        try:
+            return self._archive.read(name) if self._archive else (self.path / name).read_bytes()
+        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            raise DataError(f"{self.path / name}: cannot be read ({error})") from error
+
+
+def _is_image(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
+
+
+def decode(
+    files: Files, names: Sequence[str], *, side: int | None, channels: int | None
+) -> tuple[NDArray[np.uint8], list[tuple[Size, int]]]:
+    """Return images as (n, height, width, channels) uint8, in the order of `names`, and how many had each size.
+
+    With `side` each is resized to that many pixels squared; without, all must have one size.
+    `channels` is 1, 3 or 4; without it, that of the image that has most.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        sizes = list(pool.map(lambda name: _inspect(files, name), names))
+        depth = channels or max(deep for _, deep in sizes)
+        shapes = Counter(size for size, _ in sizes)
+        if side is None and len(shapes) > 1:
+            usual = shapes.most_common(1)[0][0]
+            other = next(i for i, (size, _) in enumerate(sizes) if size != usual)
+            raise DataError(
+                f"{files.path / names[other]}: {_text(sizes[other][0])} pixels, most others are {_text(usual)}; "
+                "give the side to which all are resized, e.g. size=64"
+            )
+        width, height = (side, side) if side else sizes[0][0]
+        images = np.empty((len(names), height, width, depth), np.uint8)
+
+        def fill(i: int) -> None:
+            images[i] = _decode(files, names[i], (width, height), depth)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            console = Console(stderr=True)
+            for _ in track(pool.map(fill, range(len(names))), "decoding images", len(names), console=console):
+                pass
+    return images, shapes.most_common()
+
+
+def _inspect(files: Files, name: str) -> tuple[Size, int]:
+    """Return an image's (width, height) and channels, without decoding it."""
+    with _opened(files, name) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise DataError(f"{files.path / name}: {_text(image.size)} pixels, too many to be meant")
+        transparent = image.mode == "P" and "transparency" in image.info
+        return image.size, 4 if transparent else _CHANNELS.get(image.mode, 3)
+
+
+def _decode(files: Files, name: str, size: Size, channels: int) -> NDArray[np.uint8]:
+    with _opened(files, name) as image:
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise DataError(f"{files.path / name}: damaged image ({error}); replace or delete it") from error
+        if image.mode in {"I;16", "I", "F"}:
+            deep = np.asarray(image, np.float64)
+            image = Image.fromarray(np.uint8(deep / 257 if deep.max() > 255 else deep))
+        image = image.convert(MODES[channels])
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return np.asarray(image).reshape(size[1], size[0], channels)
+
+
+def _opened(files: Files, name: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(files.read(name)))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{files.path / name}: not an image that can be read; replace or delete it") from error
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]} × {size[1]}"

@@ -1,0 +1,43 @@
+"""ONNX Runtime: the runtime for networks from any framework
+
+Runs `.onnx` files as they are, on the CPU, on one stream of as many threads as the suite says.
+Needs the extra: pip install "keras-bench[onnx]".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.deployment import Deployable, Deployed
+from bench.errors import Unsupported
+
+ACCEPTS = ("onnx",)
+PACKAGES = ("onnxruntime",)
+
+TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
+
+
+def deploy(network: Deployable) -> Deployed:
+    """Load the network into a session."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise Unsupported('onnxruntime is not installed (pip install "keras-bench[onnx]")') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = network.threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(network.path), options, providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    kind = TYPES.get(entry.type)
+    if kind is None:
+        raise Unsupported(f"{network.path.name} takes {entry.type}; raw pixels and columns are numbers")
+
+    def predict(x: NDArray[np.generic]) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = session.run(None, {entry.name: x})[0]
+        return outputs
+
+    return Deployed(prepare=lambda x: x.astype(kind), predict=predict, size_bytes=network.path.stat().st_size)

@@ -1,0 +1,29 @@
+"""Files to start from: `bench new architecture NAME` copies the one beside this that bears the kind's name."""
+
+import re
+from pathlib import Path
+
+from bench.catalog import Catalog
+from bench.errors import BenchError
+
+KINDS = ("architecture", "dataset", "technique", "suite")
+
+
+def write(kind: str, name: str, plugins: Path) -> Path:
+    """Write a plugin that works as it is, or a suite, under a new name; return its path.
+
+    Plugins go to `plugins/<kind>s/`, suites to `suites/`. Raise BenchError for a name that is
+    taken or cannot be one.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise BenchError(f"'{name}': a name is small letters, digits and underscores, and starts with a letter")
+    folder = Path("suites") if kind == "suite" else plugins / f"{kind}s"
+    if kind != "suite" and name in Catalog().names(f"{kind}s"):
+        raise BenchError(f"'{name}': there is a {kind} of this name already (bench list {kind}s)")
+    path = folder / f"{name}{'.yaml' if kind == 'suite' else '.py'}"
+    if path.exists():
+        raise BenchError(f"{path}: is there already; nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    starter = Path(__file__).with_name(f"{kind}{path.suffix}")
+    path.write_text(starter.read_text(encoding="utf-8").replace("NAME", name), encoding="utf-8")
+    return path
