@@ -3,7 +3,7 @@
 Everything here follows the fold and never the seed, so that seeds stay comparable.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
@@ -17,6 +17,8 @@ from bench.errors import DataError
 from bench.records import Data, DataOptions, Use
 
 FOLDS = 5
+SEED = 20_240_229
+"""Of everything drawn here, beside the fold; it is no run's seed."""
 AS_PUBLISHED = DataOptions()
 Task = Literal["classification", "hierarchical", "regression"]
 Array = NDArray[np.generic]
@@ -162,17 +164,20 @@ def split(dataset: Dataset, fold: int, validation: float, options: DataOptions =
     The dataset's arrays are reordered in place and the parts are views of them, so there is one
     copy of the data in memory.
     """
-    rng = np.random.default_rng([20_240_229, fold])
     learn = Part(_own(dataset.x), _own(dataset.y))
     if dataset.x_test is None or dataset.y_test is None:
-        order = np.random.default_rng(20_240_229).permutation(len(learn))
+        order = np.random.default_rng(SEED).permutation(len(learn))
         learn, test = _take_off(learn, _stratified(dataset, learn.y, order, 1 / FOLDS, offset=fold))
     else:
         test = Part(dataset.x_test, dataset.y_test)
-    learn = _apply(options, dataset, learn, rng)
-    learn, held_out = _take_off(learn, _stratified(dataset, learn.y, rng.permutation(len(learn)), validation))
+    learn = _fewer(options, dataset, learn, fold)
+    order = np.random.default_rng([SEED, fold]).permutation(len(learn))
+    train, held_out = _take_off(learn, _stratified(dataset, learn.y, order, validation))
+    if options.label_noise:
+        noisy = _mislabelled(learn.y, len(dataset.classes), options.label_noise, np.random.default_rng([SEED, fold, 2]))
+        train, held_out = Part(train.x, noisy[: len(train)]), Part(held_out.x, noisy[len(train) :])
     facts = Facts(**{name: getattr(dataset, name) for name in Facts.__dataclass_fields__})
-    return Split(facts=facts, train=learn, validation=held_out, test=test)
+    return Split(facts=facts, train=train, validation=held_out, test=test)
 
 
 def _own(array: Array) -> Array:
@@ -201,9 +206,9 @@ def _stratified(facts: Facts, y: Array, order: NDArray[np.int64], share: float, 
     return np.sort(np.concatenate(picked))
 
 
-def _apply(options: DataOptions, facts: Facts, part: Part, rng: np.random.Generator) -> Part:
-    """Return the examples that the options leave to learn from, with the labels that they leave."""
-    classes = len(facts.classes)
+def _fewer(options: DataOptions, facts: Facts, part: Part, fold: int) -> Part:
+    """Return the examples that the options leave to learn from."""
+    classes, rng = len(facts.classes), np.random.default_rng([SEED, fold, 1])
     if options.imbalance > 1:
         shares = options.imbalance ** -(np.arange(classes) / max(classes - 1, 1))
         rows = [rng.permutation(np.flatnonzero(part.y == i)) for i in range(classes)]
@@ -213,11 +218,13 @@ def _apply(options: DataOptions, facts: Facts, part: Part, rng: np.random.Genera
         if options.train_size > len(part):
             raise DataError(f"train_size={options.train_size}: {facts.source} has {len(part)} examples to learn from")
         part = _subset(part, _of_each_class(facts, part.y, options.train_size, rng))
-    if options.label_noise:
-        wrong = rng.random(len(part)) < options.label_noise
-        steps = rng.integers(1, classes, len(part))  # to any class but the true one
-        part = replace(part, y=np.where(wrong, (part.y.astype(np.int64) + steps) % classes, part.y))
     return part
+
+
+def _mislabelled(y: Array, classes: int, share: float, rng: np.random.Generator) -> Array:
+    """Return the labels, about `share` of them changed to any other class."""
+    steps = np.where(rng.random(len(y)) < share, rng.integers(1, classes, len(y)), 0)
+    return (y.astype(np.int64) + steps) % classes
 
 
 def _subset(part: Part, rows: NDArray[np.int64]) -> Part:

@@ -43,7 +43,7 @@ def numbers(frame: pd.DataFrame, names: Sequence[str], path: Path) -> NDArray[np
         broken = (values.isna() & frame[name].notna()) | np.isinf(values)
         if broken.any():
             text = frame[name][broken].iloc[0]
-            raise DataError(f"{path}:{_line(broken)}: '{name}' is {text!r}, not a number")
+            raise DataError(f"{path}:{_line(broken)}: '{name}' is '{text}', not a number")
         columns[:, i] = values
     return columns
 

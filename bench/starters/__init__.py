@@ -19,7 +19,7 @@ def write(kind: str, name: str, plugins: Path) -> Path:
         raise BenchError(f"'{name}': a name is small letters, digits and underscores, and starts with a letter")
     folder = Path("suites") if kind == "suite" else plugins / f"{kind}s"
     if kind != "suite" and name in Catalog().names(f"{kind}s"):
-        raise BenchError(f"'{name}': there is a {kind} of this name already (bench list {kind}s)")
+        raise BenchError(f"{kind}s has a '{name}' already; take another name (bench list {kind}s)")
     path = folder / f"{name}{'.yaml' if kind == 'suite' else '.py'}"
     if path.exists():
         raise BenchError(f"{path}: is there already; nothing was written")

@@ -1,0 +1,77 @@
+"""`bench new`: every file that it writes works as it is, and none is overwritten."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import starters
+from bench import suite as suites
+from bench.catalog import Catalog
+from bench.cli import main
+from bench.errors import BenchError
+
+
+@pytest.mark.usefixtures("workplace")
+def test_a_suite_of_ones_own_plugins_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, name in (("architecture", "my_net"), ("dataset", "my_data"), ("technique", "my_trick")):
+        assert main(["new", kind, name]) == 0
+        assert f"plugins/{kind}s/{name}.py" in capsys.readouterr().out
+    assert main(["new", "suite", "mine"]) == 0
+    path = Path("suites/mine.yaml")
+    text = path.read_text().replace("[digits]", "[digits, my_data]").replace("- mlp", "- mlp\n  - my_net")
+    path.write_text(text.replace('augment: ["augment(shift=1, flip=False)"]', "augment: [my_trick]"))
+    assert main(["plan", "mine", "--plugins", "plugins"]) == 0
+    out = capsys.readouterr().out
+    assert "my_net takes image data, my_data is table data" in out
+    assert "new" in out
+
+
+@pytest.mark.parametrize("name", ["My-Net", "9lives", "a b", "../x", ""])
+def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BenchError, match="a name is small letters"):
+        starters.write("architecture", name, tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="architectures has a 'resnet20' already"):
+        starters.write("architecture", "resnet20", tmp_path)
+    starters.write("architecture", "mine", tmp_path)
+    with pytest.raises(BenchError, match="is there already; nothing was written"):
+        starters.write("architecture", "mine", tmp_path)
+
+
+def test_what_is_written_says_what_to_fill_in(tmp_path: Path) -> None:
+    for kind in ("architecture", "dataset", "technique"):
+        starters.write(kind, "mine", tmp_path)
+        card = Catalog([tmp_path]).card(f"{kind}s", "mine")
+        assert card.title == "mine: say in one line what it is" or card.title == "mine: say in one line what it does"
+
+
+@pytest.mark.usefixtures("workplace")
+def test_the_suite_is_a_whole_one() -> None:
+    path = starters.write("suite", "mine", Path("plugins"))
+    assert len(suites.read(path, Catalog()).cells) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workplace")
+def test_what_is_written_trains() -> None:
+    for kind in ("architecture", "dataset", "technique"):
+        main(["new", kind, f"my_{kind}"])
+    main(["new", "suite", "mine"])
+    text = Path("suites/mine.yaml").read_text()
+    for old, new in (
+        ("[digits]", "[digits, my_dataset]"),
+        ("custom_cnn(width=8, depth=2)", "my_architecture"),
+        ('"augment(shift=1, flip=False)"', "my_technique"),
+        ("seeds: [0, 1, 2]", "seeds: [0]"),
+        ("architecture=custom_cnn", "architecture=my_architecture"),
+        ("epochs: 5", "epochs: 2"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    Path("suites/mine.yaml").write_text(text)
+    assert (
+        main(["run", "mine", "--plugins", "plugins", "--only", "not architecture=my_architecture or recipe=augment"])
+        == 0
+    )
