@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench.catalog import Catalog
+from bench.catalog import Card, Catalog
+from bench.downloads import cache
 from bench.measure.hardware import hardware
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -30,20 +31,22 @@ def examine(catalog: Catalog) -> Examination:
     devices = ", ".join(machine.accelerators) or "no accelerator"
     return Examination(
         hardware=f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {devices}",
-        datasets={card.name: _dataset(str(card.literals.get("HANDLE", ""))) for card in catalog.cards("datasets")},
+        datasets={card.name: _dataset(card) for card in catalog.cards("datasets")},
         weights={path.name: f"{path.stat().st_size / 2**20:.1f} MiB" for path in _weights()},
         runtimes={card.name: _packages(card.literals.get("PACKAGES", ())) for card in catalog.cards("runtimes")},
         backends={name: _packages((name,)) for name in BACKENDS},
     )
 
 
-def _dataset(handle: str) -> str:
+def _dataset(card: Card) -> str:
+    if "PATHS" in card.literals:
+        return "your own files"
+    handle = str(card.literals.get("HANDLE", ""))
     owner, _, rest = handle.partition("/")
     slug, _, version = rest.partition("/versions/")
     if not version or owner == "scikit-learn":
         return "bundled"
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE", Path.home() / ".cache" / "kagglehub"))
-    folder = cache / "datasets" / owner / slug
+    folder = cache() / "datasets" / owner / slug
     if (folder / f"{version}.complete").exists():
         return f"here: {folder / 'versions' / version}"
     return f"not here: downloaded from Kaggle ({handle}) by the first run that needs it"

@@ -6,10 +6,12 @@ tf_keras's hands for `tf.keras`: only isolated worker processes do.
 """
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 from bench.errors import Unsupported
@@ -29,22 +31,49 @@ def make(network: keras.Model) -> tf_keras.Model:
         if isinstance(operation, keras.layers.InputLayer):
             continue
         if not isinstance(operation, keras.layers.Layer):
-            raise Unsupported(f"{operation.name} is a bare operation, which tf_keras networks cannot hold")
+            tensors[id(operation.output)] = _bare(operation, tensors)
+            continue
         if isinstance(operation, keras.Model):
             raise Unsupported(f"{operation.name} is a network inside the network; only flat ones can be rebuilt")
         arguments = [tensors[id(tensor)] for tensor in _inputs(operation)]
-        layer = _layer(operation)
-        tensors[id(operation.output)] = layer(arguments if len(arguments) > 1 else arguments[0])
-        layer.set_weights(operation.get_weights())
+        try:
+            layer = _layer(operation)
+            tensors[id(operation.output)] = layer(arguments if len(arguments) > 1 else arguments[0])
+            if not isinstance(operation, keras.layers.Normalization):  # it was given its mean and variance
+                layer.set_weights(operation.get_weights())
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unsupported(f"tf_keras cannot rebuild the {type(operation).__name__} '{operation.name}'") from error
     twin = tf_keras.Model(inputs, tensors[id(network.outputs[0])], name=network.name)
     _compare(network, twin)
     return twin
 
 
+def _bare(operation: keras.Operation, tensors: dict[int, Any]) -> Any:
+    """Return the output of an operation without weights, such as a sum: the same one, in a layer of tf_keras."""
+    node = operation._inbound_nodes[0]
+    if not isinstance(operation.output, keras.KerasTensor):
+        raise Unsupported(f"{operation.name} has several outputs, which the twin cannot hold")
+    symbols = {id(tensor) for tensor in node.input_tensors}
+    inputs = [tensors[id(tensor)] for tensor in node.input_tensors]
+
+    def call(values: Any) -> Any:
+        given = iter(values if len(inputs) > 1 else [values])
+        return operation(
+            *_filled(node.arguments.args, symbols, given), **_filled(node.arguments.kwargs, symbols, given)
+        )
+
+    return tf_keras.layers.Lambda(call, name=operation.name)(inputs if len(inputs) > 1 else inputs[0])
+
+
+def _filled(arguments: Any, symbols: set[int], given: Iterator[Any]) -> Any:
+    """Return arguments with each symbolic tensor replaced by the next value, in the order of the node's inputs."""
+    return tf.nest.map_structure(lambda one: next(given) if id(one) in symbols else one, arguments)
+
+
 def copy_weights(twin: tf_keras.Model, network: keras.Model) -> None:
     """Copy the weights of a twin back, layer by layer by name."""
     for layer in network.layers:
-        if layer.weights:
+        if layer.weights and not isinstance(layer, keras.layers.Normalization):
             layer.set_weights(twin.get_layer(layer.name).get_weights())
 
 

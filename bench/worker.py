@@ -93,6 +93,7 @@ def _train_or_derive(task: Task) -> Record:
                 evaluation.Outcome(outputs, split), **use.parameters
             )
             for use in task.diagnostics
+            if split.facts.task in catalog.card("diagnostics", use.name).literals.get("TASKS", (split.facts.task,))
         }
         # A converted network does as much as the Keras network that it was made from.
         described = artifact if artifact.format == "keras" or task.parent is None else task.parent
@@ -142,6 +143,8 @@ def _read(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> 
         artifact = network.keep(found, task.home.artifacts)
         try:
             answers = _raw_outputs(task, catalog, artifact, split.train.x[:64])
+        except Unsupported:
+            raise
         except Exception as error:  # each runtime has its own for a shape that does not fit
             fault = (str(error).splitlines() or [type(error).__name__])[0]
             raise Unsupported(

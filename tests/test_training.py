@@ -11,24 +11,18 @@ from conftest import ROOT
 
 from bench import data, store
 from bench.catalog import Catalog
-from bench.records import Record, Training, Use
+from bench.records import Record, Use
 
 pytestmark = pytest.mark.slow
 
 CATALOG = Catalog()
-PARAMETERS = {  # architecture, input shape, classes: published count
-    ("lenet5", (28, 28, 1)): 61_706,  # LeCun 1998 with all maps connected
-    ("mnist_convnet", (28, 28, 1)): 34_826,  # keras.io/examples/vision/mnist_convnet
-    ("resnet8", (32, 32, 3)): 78_666,  # MLPerf Tiny's pretrainedResnet.h5
-    ("resnet20", (32, 32, 3)): 269_722 + 1_376,  # He 2015, 0.27 M; and 1,376 moving means and variances
-}
 
 
 def images(shape: tuple[int, ...], n: int = 40) -> data.Dataset:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (n, *shape)).astype(np.uint8)
     y = np.arange(n) % 10
-    return data.Dataset(x, y, tuple("abcdefghij"), "made here", x, y)
+    return data.Dataset(x=x, y=y, classes=tuple("abcdefghij"), source="made here", x_test=x.copy(), y_test=y.copy())
 
 
 def bench(place: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -40,48 +34,6 @@ def bench(place: Path, *words: str, **variables: str) -> subprocess.CompletedPro
         text=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize(("name", "shape"), PARAMETERS)
-def test_parameter_counts_are_the_published_ones(name: str, shape: tuple[int, ...]) -> None:
-    from bench import network
-
-    built = network.build(CATALOG, CATALOG.resolve("architectures", name), data.split(images(shape), 0, 0.1))
-    assert built.count_params() == PARAMETERS[name, shape]
-
-
-@pytest.mark.parametrize(("name", "millions"), [("resnet20", 40.8), ("resnet8", 12.5)])
-def test_multiply_adds_are_the_published_ones(name: str, millions: float) -> None:
-    from bench import network
-
-    split = data.split(images((32, 32, 3)), 0, 0.1)
-    layers = network.layer_table(network.build(CATALOG, CATALOG.resolve("architectures", name), split))
-    assert sum(layer.macs for layer in layers) / 1e6 == pytest.approx(millions, rel=0.02)
-
-
-@pytest.mark.parametrize("architecture", CATALOG.names("architectures"))
-def test_every_architecture_trains_a_step_and_comes_back_from_disk(tmp_path: Path, architecture: str) -> None:
-    import keras
-
-    from bench import network, training
-
-    literals = CATALOG.card("architectures", architecture).literals
-    side = max(literals.get("SMALLEST_SIDE", 1), 8)
-    split = data.split(images((side, side, 3)), 0, 0.0)
-    training.begin(Training(), 0)
-    model = network.build(CATALOG, CATALOG.resolve("architectures", architecture), split)
-    before = model.get_weights()
-    trainer = training.trainer(CATALOG, (), split, Training(epochs=1, batch_size=20), 0, lambda *_: None)
-    fitted = trainer.fit(model)
-    assert np.isfinite(fitted.series[0].values[-1])
-    assert any(not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    artifact = network.save(model, tmp_path)
-    keras.utils.clear_session()
-    loaded = network.load(artifact, tmp_path)
-    x = split.test.x.astype(np.float32)
-    assert np.allclose(model.predict(x, verbose=0), loaded.predict(x, verbose=0), atol=1e-5)
-    assert network.digest(loaded) == artifact.digest
-    assert loaded.output_shape == (None, 10)
 
 
 @pytest.mark.parametrize("technique", CATALOG.names("techniques"))
@@ -210,7 +162,7 @@ def test_every_runtime_gives_the_same_answers(trained: Path, tmp_path: Path) -> 
     artifact = record.artifact
     assert artifact is not None
     path = trained / ".bench" / "artifacts" / artifact.file
-    examples = data.split(data.load(CATALOG, Use("digits")), 0, 0.1).test.x[:50]
+    examples = data.prepare(CATALOG, Use("digits"), 0, 0.1).test.x[:50]
     outputs = {
         name: deployment.deploy(CATALOG, Use(name), deployment.Deployable(artifact, path, 1, tmp_path)).outputs(
             examples, 20
@@ -264,3 +216,41 @@ def test_a_loss_that_is_not_finite_is_a_diverged_run(tmp_path: Path) -> None:
     assert record.status == "diverged"
     assert record.error is not None
     assert "lower the learning rate" in record.error.message
+
+
+TABLE = """
+title: T
+datasets:
+  - "csv(path='mine.csv', target='target', task='regression')"
+  - "csv(path='mine.csv', target='kind')"
+architectures: ["mlp(width=8, depth=1)"]
+recipes: {baseline: [], small: [dropout, "prune(sparsity=0.5, epochs=3)"]}
+training: {epochs: 3, batch_size: 8}
+seeds: [0]
+threads: 1
+measure: {profile: smoke, runtimes: [litert], batch_sizes: [1]}
+"""
+
+
+def test_a_table_with_gaps_and_categories_goes_the_whole_way(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'' if i % 6 == 0 else i},{'red' if i % 2 else ''},{i * 3},k{i % 2}" for i in range(80)]
+    (tmp_path / "mine.csv").write_text("\n".join(["a,b,colour,target,kind", *rows]) + "\n")
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "mine.yaml").write_text(TABLE)
+    done = bench(tmp_path, "run", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = store.read(tmp_path / "results").records
+    states = {(record.cell.dataset.parameters["task"], record.node, record.status) for record in found}
+    assert states == {
+        ("regression", "train", "finished"),
+        ("regression", "measure", "finished"),
+        ("regression", "derive", "unsupported"),
+        ("classification", "train", "finished"),
+        ("classification", "measure", "finished"),
+        ("classification", "derive", "finished"),
+    }
+    assert "nothing to do" in bench(tmp_path, "run", "mine").stdout
+    (tmp_path / "mine.csv").write_text("\n".join(["a,b,colour,target,kind", *rows[5:]]) + "\n")
+    again = bench(tmp_path, "plan", "mine").stdout
+    assert "changed since" in again
+    assert "files/mine.csv" in again

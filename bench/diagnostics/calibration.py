@@ -12,12 +12,13 @@ from scipy.special import softmax
 from bench.evaluation import Outcome
 from bench.records import Diagnosis, Series
 
-TASKS = ("classification",)
+TASKS = ("classification", "hierarchical")
 
 
 def diagnose(outcome: Outcome, *, bins: int = 10) -> Diagnosis:
     """Return the share of right answers by confidence; bins with fewer than five examples are left out."""
-    probabilities = softmax(outcome.outputs.astype(np.float64), axis=1)
+    classes = len(outcome.split.facts.classes)
+    probabilities = softmax(outcome.outputs[:, :classes].astype(np.float64), axis=1)
     confidence = probabilities.max(axis=1)
     hits = probabilities.argmax(axis=1) == outcome.split.test.y
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)

@@ -137,8 +137,10 @@ def outcome(record: Record) -> str:
     if record.node == "measure":
         p50 = record.value("latency_ms", statistic="p50")
         return f"p50 {p50:.3f} ms  {seconds}" if p50 is not None else f"measured  {seconds}"
-    accuracy = record.value("accuracy", split="test")
-    return f"accuracy {accuracy:.2%}  {seconds}" if accuracy is not None else f"finished  {seconds}"
+    accuracy, error = record.value("accuracy", split="test"), record.value("rmse", split="test")
+    if accuracy is None:
+        return f"finished  {seconds}" if error is None else f"rmse {error:.4g}  {seconds}"
+    return f"accuracy {accuracy:.2%}  {seconds}"
 
 
 def duration(seconds: float) -> str:
