@@ -294,6 +294,10 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
     if size > MOST_CELLS:
         raise source.error(f"the grid has {size:,} cells; more than {MOST_CELLS:,} is surely a slip")
     sources = {str(use): str(catalog.card("datasets", use.name).literal("HANDLE", use, use.name)) for use in datasets}
+    labels = {
+        "architectures": _labels(catalog, "architectures", written.architectures, architectures),
+        "datasets": _labels(catalog, "datasets", written.datasets, datasets),
+    }
     cells: dict[str, SuiteCell] = {}
     for (i, dataset), (j, architecture), recipe, (training, varied) in product(
         enumerate(datasets), enumerate(architectures), recipes, trainings
@@ -305,7 +309,7 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
             techniques=recipes[recipe],
             training=training,
         )
-        parts = [written.architectures[j], recipe, varied, written.datasets[i] if len(datasets) > 1 else ""]
+        parts = [labels["architectures"][j], recipe, varied, labels["datasets"][i] if len(datasets) > 1 else ""]
         row = SuiteCell(
             cell_id=cell_id(cell),
             label=" · ".join(part for part in parts if part),
@@ -319,6 +323,16 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
             raise source.error(f"the recipes '{other}' and '{recipe}' are the same", "recipes", recipe)
         cells[row.cell_id] = row
     return list(cells.values())
+
+
+def _labels(catalog: Catalog, kind: str, written: Sequence[str], uses: list[Use]) -> list[str]:
+    """Return calls as a reader knows them: paths without their folders, unless two would then look alike."""
+    short = []
+    for call, use in zip(written, uses, strict=True):
+        for key in catalog.card(kind, use.name).literals.get("PATHS", ()):
+            call = call.replace(str(use.parameters[key]), Path(use.parameters[key]).name)
+        short.append(call)
+    return short if len(set(short)) == len(short) else list(written)
 
 
 def _select(

@@ -12,6 +12,7 @@ from bench import data, dataset_record, exploration
 from bench.catalog import Catalog
 from bench.cli import main
 from bench.records import Use
+from bench.site.contents import gather
 
 CATALOG = Catalog()
 
@@ -104,3 +105,24 @@ def test_changed_files_of_ones_own_are_looked_at_again(tmp_path: Path) -> None:
     assert exploration.survey(use, (), tmp_path) is None
     (found,) = dataset_record.read(tmp_path)[0]
     assert sum(part.n for part in found.parts) == 61
+
+
+def test_the_site_shows_what_was_found(tmp_path: Path) -> None:
+    sample_data.wine_quality(tmp_path / "kaggle")
+    sample_data.cifar100(tmp_path / "kaggle")
+    for call in ("digits", "wine_quality", "cifar100(labels='fine')", "cifar100(labels='coarse')"):
+        assert exploration.survey(CATALOG.resolve("datasets", call), (), tmp_path) is None
+    pages = gather(tmp_path, CATALOG).pages
+    digits = pages["catalogue/datasets/digits.md"].html
+    assert "1,438" in digits
+    assert digits.count("data:image/webp;base64,") == 10
+    assert "train_size" in digits, "what every dataset takes stands there too"
+    assert "No two training examples are equal" in digits
+    quality = pages["catalogue/datasets/wine_quality.md"].html
+    assert quality.count("<svg") == 12, "a histogram of each column and of the target"
+    assert "Correlations" in quality
+    fine_and_coarse = pages["catalogue/datasets/cifar100.md"].html
+    assert "The data: cifar100(labels=&#39;fine&#39;)" in fine_and_coarse
+    assert "The data: cifar100(labels=&#39;coarse&#39;)" in fine_and_coarse
+    assert 'id="data-2"' in fine_and_coarse
+    assert "The data" not in pages["catalogue/datasets/wine.md"].html

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 import sample_suites
 
-from bench import store
+from bench import exploration, store
 from bench.catalog import Catalog
 from bench.errors import BenchError
+from bench.records import Use
 from bench.site import build
 from bench.site.adapter import SiteReport
 
@@ -36,6 +37,9 @@ pytestmark = pytest.mark.slow
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 
 
+EXPLORED = ("digits", "wine")
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -45,6 +49,8 @@ class Quiet(SimpleHTTPRequestHandler):
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SiteReport]:
     results, output = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("built") / "site"
     sample_suites.write_results(results)
+    for dataset in EXPLORED:
+        assert exploration.survey(Use(dataset), (), results) is None
     return output, build(results, output, Catalog())
 
 
@@ -109,7 +115,7 @@ def test_pages_load_nothing_foreign_and_fit(
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    for path in one_of_each_kind(built[0]):
+    for path in (*one_of_each_kind(built[0]), *(f"catalogue/datasets/{name}/" for name in EXPLORED)):
         page.goto(address + path, wait_until="load")
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, f"{path} is {overflow} px wider than the {size}"

@@ -140,3 +140,17 @@ def test_the_schema_knows_every_key() -> None:
         "exclude",
     } <= fields.keys()
     assert schema["$defs"]["SuiteFile"]["additionalProperties"] is False
+
+
+def test_a_path_is_known_by_its_name_where_that_is_enough(tmp_path: Path) -> None:
+    for name in ("a/net.keras", "b/net.keras", "b/other.tflite"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    calls = [f"model_file(path='{tmp_path}/{name}')" for name in ("a/net.keras", "b/other.tflite", "b/net.keras")]
+
+    def labels(*calls: str) -> list[str]:
+        listed = "".join(f'  - "{call}"\n' for call in calls)
+        return [cell.label for cell in read(tmp_path, f"title: T\ndatasets: [digits]\narchitectures:\n{listed}").cells]
+
+    assert labels(*calls[:2]) == ["model_file(path='net.keras') · baseline", "model_file(path='other.tflite') · baseline"]
+    assert labels(calls[0], calls[2]) == [f"{calls[0]} · baseline", f"{calls[2]} · baseline"]

@@ -9,7 +9,7 @@ Source: A. Lozano, Medical MNIST, 2017,
 https://github.com/apolanco3225/Medical-MNIST-Classification; JPEG files from
 https://www.kaggle.com/datasets/andrewmvd/medical-mnist
 
-Licence: CC BY-SA 4.0
+Licence: see the page at Kaggle
 
 Expect: above 99 % for any small convolutional network
 """
