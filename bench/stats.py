@@ -3,6 +3,8 @@
 Two things make an accuracy vary: the seed, and which examples happen to be in the test set.
 `paired_scores` and `unpaired_scores` add both variances (the noise of single answers enters both,
 so an interval errs on the wide side) and use Student's t with Satterthwaite's degrees of freedom.
+Runs of several folds are averaged fold by fold: seeds within a fold are no further test sets, and
+folds share training examples, for which Nadeau and Bengio's correction widens the interval.
 Levels are 95 % unless said otherwise. SciPy is imported by the functions that need it.
 """
 
@@ -20,6 +22,9 @@ ALPHA = 0.05
 """The chance of an error that verdicts and ranks accept."""
 FEWEST_SEEDS = 3
 """A row with fewer seeds gets no published rank, and a finding with fewer pairs no verdict."""
+
+OVERLAP = 1 / 4
+"""Test examples for each training example, where the test part is one of five folds."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +61,7 @@ class Score(Struct, frozen=True, kw_only=True):
     """Examples in the test set."""
     test: str = ""
     """The test set's fingerprint; empty for what depends on none, as parameters."""
+    fold: int = 0
     correct: tuple[bytes, ...] = ()
     """Packed outcomes of each run, as in `Record.correct`; empty where the metric is no accuracy."""
 
@@ -91,6 +97,27 @@ def mean_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval
         return Interval(value=mean, low=None, high=None, n=n)
     half = _quantile(spread.df, level) * math.sqrt(spread.variance / n)
     return Interval(value=mean, low=mean - half, high=mean + half, n=n)
+
+
+def folds_interval(folds: Sequence[Sequence[float]], level: float = 1 - ALPHA) -> Interval:
+    """Return the mean over folds, each the mean of its seeds, with the corrected t-interval; one fold has the plain.
+
+    C. Nadeau and Y. Bengio, Inference for the Generalization Error, Machine Learning 52, 2003:
+    the variance between k folds is divided not by k but multiplied by 1/k + OVERLAP.
+    """
+    if len(folds) == 1:
+        return mean_interval(folds[0], level)
+    means = [fmean(values) for values in folds]
+    mean, n = fmean(means), sum(map(len, folds))
+    half = _quantile(len(means) - 1, level) * math.sqrt(_between(means))
+    return Interval(value=mean, low=mean - half, high=mean + half, n=n)
+
+
+def _between(means: Sequence[float]) -> float:
+    """Return the variance of the mean of several folds."""
+    spread = pooled_spread([means])
+    assert spread is not None
+    return spread.variance * (1 / len(means) + OVERLAP)
 
 
 def wilson(successes: float, n: int, level: float = 1 - ALPHA) -> Interval:
@@ -139,7 +166,8 @@ def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference 
     """Return the mean of new minus old over common keys with equal test sets, None without any.
 
     The interval covers the spread of the pairs, and the choice of test examples where every
-    pair has outcomes on one test set. One pair alone has no interval.
+    pair has outcomes on one test set. Of several folds, the spread between them says both. One
+    pair alone has no interval.
     """
     pairs = [(score, old[key]) for key, score in new.items() if key in old and score.test == old[key].test]
     if not pairs:
@@ -151,9 +179,14 @@ def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference 
         return Difference(value=mean, low=None, high=None, n=n, standard_error=None, df=None, p=None)
     # A difference of two rounded values has twice a rounding's variance.
     variance = max(spread.variance, 2 * _rounding([a for a, _ in pairs]))
+    by_fold: defaultdict[int, list[float]] = defaultdict(list)
     by_test: defaultdict[str, list[tuple[Score, Score]]] = defaultdict(list)
     for a, b in pairs:
+        by_fold[a.fold].append(a.value - b.value)
         by_test[a.test].append((a, b))
+    if len(by_fold) > 1:
+        means = [fmean(values) for values in by_fold.values()]
+        return _estimate(mean, n, (max(_between(means), variance / n), len(means) - 1))
     groups = [([a for a, _ in group], [b for _, b in group]) for group in by_test.values()]
     weights = [len(a) / n for a, _ in groups]
     return _estimate(mean, n, (variance / n, spread.df), *_sampling(groups, weights))
@@ -239,6 +272,7 @@ def score(record: Record, metric: str) -> Score | None:
                 unit="points" if m.unit == "1" and abs(m.value) <= 1 else m.unit,
                 n=m.n,
                 test=record.data.test_fingerprint if record.data and m.split else "",
+                fold=record.fold,
                 correct=(record.correct,) if metric == "accuracy" and record.correct and m.n else (),
             )
     return None

@@ -184,3 +184,28 @@ def test_q_values_are_benjamini_and_hochberg() -> None:
 def test_amounts_read_as_points() -> None:
     assert stats.difference_text(0.004, -0.001, 0.009, "points") == "+0.40 points [−0.10, +0.90]"
     assert stats.amount(1234.0, "1") == "1.23e+03"
+
+
+def test_folds_count_once_each_and_overlap() -> None:
+    folds = [[0.80, 0.82], [0.90, 0.92], [0.84, 0.86]]
+    found = stats.folds_interval(folds)
+    spread = np.std([0.81, 0.91, 0.85], ddof=1)
+    assert found.value == pytest.approx(np.mean([0.81, 0.91, 0.85]))
+    assert found.n == 6
+    assert found.high is not None
+    assert found.high - found.value == pytest.approx(4.3027 * spread * (1 / 3 + 1 / 4) ** 0.5, rel=1e-3)
+    assert stats.folds_interval([[0.8, 0.9]]) == stats.mean_interval([0.8, 0.9])
+
+
+def test_pairs_of_several_folds_are_as_uncertain_as_the_folds() -> None:
+    def side(*values: float) -> dict[tuple[int, int], stats.Score]:
+        return {
+            (seed, fold): Score(value=value, test=f"t{fold}", fold=fold)
+            for fold, value in enumerate(values)
+            for seed in range(10)
+        }
+
+    found = stats.paired_scores(side(0.9, 0.8, 0.85), side(0.88, 0.79, 0.82))
+    assert found is not None
+    assert (found.n, found.df) == (30, pytest.approx(2))
+    assert found.standard_error == pytest.approx(0.01 * (1 / 3 + 1 / 4) ** 0.5)

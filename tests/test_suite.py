@@ -152,5 +152,8 @@ def test_a_path_is_known_by_its_name_where_that_is_enough(tmp_path: Path) -> Non
         listed = "".join(f'  - "{call}"\n' for call in calls)
         return [cell.label for cell in read(tmp_path, f"title: T\ndatasets: [digits]\narchitectures:\n{listed}").cells]
 
-    assert labels(*calls[:2]) == ["model_file(path='net.keras') · baseline", "model_file(path='other.tflite') · baseline"]
+    assert labels(*calls[:2]) == [
+        "model_file(path='net.keras') · baseline",
+        "model_file(path='other.tflite') · baseline",
+    ]
     assert labels(calls[0], calls[2]) == [f"{calls[0]} · baseline", f"{calls[2]} · baseline"]
