@@ -117,12 +117,12 @@ def _curves(name: str, axis: str, curves: list[tuple[Record, Series]]) -> Figure
         last.setdefault(line.label, []).extend([value for value in line.y if value is not None][-1:])
     ends = ", ".join(f"{words.number(sum(v) / len(v), percent)} ({label})" for label, v in last.items() if v)
     unit = curves[0][1].unit
-    seeds = len({record.seed for record, _ in curves})
+    runs = len({(record.seed, record.fold) for record, _ in curves})
     return Figure(
         name=f"{axis}-{name}",
         title=f"{name.capitalize()} by {axis}",
         finding=f"Mean {name} at the last {axis}: {ends}.",
-        caption=f"One line for each of {words.plural(seeds, 'seed')}; no smoothing.",
+        caption=f"One line for each of {words.plural(runs, 'run')}; no smoothing.",
         chart=Lines(
             x_label=axis,
             y_label=f"{name} (%)" if percent else f"{name} ({unit})" if unit not in {"", "1"} else name,

@@ -44,7 +44,7 @@ class Class(Struct, frozen=True):
 
 
 class Error(Struct, frozen=True):
-    """Examples of one class taken for another, over all seeds."""
+    """Examples of one class taken for another, over all runs."""
 
     true: str
     predicted: str
@@ -54,11 +54,11 @@ class Error(Struct, frozen=True):
 
 
 class Confusions(Struct, frozen=True):
-    """Counts over all seeds; rows are true classes."""
+    """Counts over all runs; rows are true classes."""
 
     classes: tuple[str, ...]
     rows: list[list[int]]
-    seeds: int
+    runs: int
     whole: bool
     """There are few enough classes to show the matrix."""
     errors: list[Error]
@@ -114,7 +114,7 @@ def confusions(row: Row) -> Confusions | None:
     return Confusions(
         classes=names,
         rows=total,
-        seeds=len(same),
+        runs=len(same),
         whole=size <= MOST_CLASSES,
         errors=sorted(errors, key=lambda error: -error.count)[:MOST_ERRORS],
     )
