@@ -20,7 +20,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     entries = archive.infolist()
     for entry in entries:
         inside = PurePosixPath(entry.filename.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+        if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
             raise DataError(f"{path}: its entry '{entry.filename}' would leave its folder; do not trust this file")
     whole, packed = sum(entry.file_size for entry in entries), path.stat().st_size
     if whole > MOST_INFLATION * packed + ALLOWANCE:

@@ -9,6 +9,7 @@ that a suite is wrong.
 import ast
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from functools import cache, cached_property
@@ -165,9 +166,9 @@ class Catalog:
         for key, option in options.items():
             if key in given and (value := _convert(name, key, given[key], option.type)) != option.default:
                 values[key] = value
-        for key in card.literals.get("PATHS", ()):
-            if not Path(values[key]).exists():
-                raise PluginError(f"{name}({key}={values[key]!r}): no such file or folder here ({Path.cwd()})")
+        for key, path in _paths(card, values).items():
+            if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on names that are too long)
+                raise PluginError(f"{name}({key}={path!r}): no such file or folder here ({Path.cwd()})")
         return Use(name=name, parameters=values)
 
     def variant(self, kind: str, use: Use) -> str:
@@ -182,7 +183,7 @@ class Catalog:
 
     def files(self, kind: str, use: Use) -> dict[str, str]:
         """Return the fingerprints of a person's own files that a use names, from their names, sizes and times."""
-        paths = [str(use.parameters[key]) for key in self.card(kind, use.name).literals.get("PATHS", ())]
+        paths = _paths(self.card(kind, use.name), use.parameters).values()
         return {f"files/{path}": listing(Path(path)) for path in paths}
 
     def load(self, kind: str, name: str) -> ModuleType:
@@ -201,6 +202,12 @@ class Catalog:
             del sys.modules[module_name]  # or the next node would find half a module
             raise
         return module
+
+
+def _paths(card: Card, values: dict[str, Any]) -> dict[str, str]:
+    """Return the parameters that name a person's own files; None and the words in `NO_PATHS` name none."""
+    named = {key: values[key] for key in card.literals.get("PATHS", ())}
+    return {key: str(path) for key, path in named.items() if path not in (None, *card.literals.get("NO_PATHS", ()))}
 
 
 def parse_call(text: str) -> tuple[str, dict[str, Any]]:

@@ -149,6 +149,8 @@ def _check(dataset: Dataset, name: str) -> None:
         if not np.isfinite(y.astype(np.float64)).all():
             row = int(np.flatnonzero(~np.isfinite(y.astype(np.float64)))[0])
             raise DataError(f"{name}: the label of {part} example {row} is not a finite number")
+        if x.dtype != np.uint8 and np.isinf(x.astype(np.float32)).any():
+            raise DataError(f"{name}: its {part} part holds infinite values")
         if dataset.task != "regression" and not 0 <= y.min() <= y.max() < len(dataset.classes):
             raise DataError(f"{name}: {part} labels are {y.min()} to {y.max()}, of {len(dataset.classes)} classes")
         if not (x.ndim == 4 and x.dtype == np.uint8) and not (x.ndim == 2 and x.shape[1] == len(dataset.columns)):
@@ -164,10 +166,14 @@ def split(dataset: Dataset, fold: int, validation: float, options: DataOptions =
     The dataset's arrays are reordered in place and the parts are views of them, so there is one
     copy of the data in memory.
     """
+    if dataset.task == "regression" and (options.imbalance > 1 or options.label_noise):
+        raise DataError(f"{dataset.source}: imbalance and label_noise are about classes, this is a regression")
     learn = Part(_own(dataset.x), _own(dataset.y))
     if dataset.x_test is None or dataset.y_test is None:
         order = np.random.default_rng(SEED).permutation(len(learn))
         learn, test = _take_off(learn, _stratified(dataset, learn.y, order, 1 / FOLDS, offset=fold))
+        if not len(test) or not len(learn):
+            raise DataError(f"{dataset.source}: {len(dataset.x)} examples are too few to be cut into {FOLDS} folds")
     else:
         test = Part(dataset.x_test, dataset.y_test)
     learn = _fewer(options, dataset, learn, fold)

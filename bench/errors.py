@@ -64,6 +64,11 @@ class NothingToCompare(BenchError):
     exit_code = NOTHING_COMPARABLE
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word most like `word`, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)

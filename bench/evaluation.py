@@ -53,8 +53,10 @@ def kind_of(outputs: Floats, facts: Facts, said: str) -> Kind:
     if said != "auto" or facts.task == "regression":
         return "probabilities" if said == "probabilities" else "logits"
     within = outputs.min() >= 0 and outputs.max() <= 1
-    # Eight-bit probabilities of many classes sum up to one with some slack.
-    whole = outputs.shape[1] == 1 or np.abs(outputs.sum(axis=1) - 1).max() < 0.05
+    classes = len(facts.classes)
+    # Probabilities of eight bits are each rounded, so those of many classes sum up to one with some slack.
+    slack = max(0.05, classes / 512)
+    whole = outputs.shape[1] == 1 or np.abs(outputs[:, :classes].sum(axis=1) - 1).max() < slack
     return "probabilities" if within and whole else "logits"
 
 
@@ -74,7 +76,7 @@ def evaluate(outputs: Floats, split: Split) -> Evaluation:
     Of a hierarchical task, the logits of the superclasses follow those of the classes.
     """
     if not np.isfinite(outputs).all():
-        raise Diverged("the network's outputs are not finite numbers; lower the learning rate")
+        raise Diverged("the network's outputs are not finite numbers; if it was trained here, lower the learning rate")
     facts, test = split.facts, split.test
     if facts.task == "regression":
         return _regression(outputs[:, 0], test)

@@ -1,6 +1,7 @@
 """A first look at a dataset [heavy: NumPy, pandas, Pillow]: what a person would want to know before training."""
 
 import io
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from bench import data, dataset_record
 from bench.catalog import OPTIONS, Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
-from bench.errors import DataError
+from bench.errors import DataError, first_line
 from bench.records import DataOptions, Use
 from bench.runner.process import visible
 from bench.store import now
@@ -40,6 +41,9 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
                 dataset_record.write(results, explore(plain, dataset))
     except DataError as error:
         return str(error)
+    except (ArithmeticError, TypeError, ValueError) as error:  # no reason not to train
+        with visible():
+            print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
     return None
 
 
@@ -140,7 +144,7 @@ def _column(column: data.Column, values: data.Array) -> ColumnSummary:
         )
     if not len(known):
         return ColumnSummary(name=column.name, missing=missing)
-    counts, edges = np.histogram(known, BINS)
+    counts, edges = np.histogram(known, BINS if np.ptp(known) > 0 else 1)
     return ColumnSummary(
         name=column.name,
         missing=missing,
@@ -159,9 +163,10 @@ def _correlations(
     facts, train = split.facts, split.train
     if not 2 <= len(columns) <= MOST_CORRELATED:
         return (), ()
-    frame = pd.DataFrame({facts.columns[i].name: train.x[:, i] for i in columns}, dtype="float64")
+    names, values = [facts.columns[i].name for i in columns], train.x[:, columns].astype(np.float64)
     if facts.task == "regression" or len(facts.classes) == 2:
-        frame[facts.target.partition(",")[0] or (facts.classes[1] if facts.classes else "target")] = train.y
-    table = frame.corr().to_numpy()
+        names.append(facts.classes[1] if facts.classes else facts.target or "target")
+        values = np.column_stack([values, train.y])
+    table = pd.DataFrame(values).corr().to_numpy()
     rows = tuple(tuple(None if np.isnan(value) else round(float(value), 3) for value in row) for row in table)
-    return tuple(str(name) for name in frame.columns), rows
+    return tuple(names), rows

@@ -112,12 +112,13 @@ def _compare(suite: SuiteRecord, claim: Claim, final: Mapping[RunKey, Record]) -
         score = stats.score(record, claim.metric)
         if cell_id not in cells or score is None:
             continue
-        run = Run(fields=fields_of(cells[cell_id], seed, fold), score=score)
-        # A run that both sides match would be paired with itself.
-        if is_new(run.fields):
-            new.append(run)
-        elif is_old(run.fields):
-            old.append(run)
+        for each in suite.seeds if seed is None else [seed]:  # a network from a file stands for all seeds
+            run = Run(fields=fields_of(cells[cell_id], each, fold), score=score)
+            # A run that both sides match would be paired with itself.
+            if is_new(run.fields):
+                new.append(run)
+            elif is_old(run.fields):
+                old.append(run)
     axes = _shared_axes(new, old)
     difference = stats.paired_scores(_by_place(new, axes), _by_place(old, axes))
     return Comparison(claim=claim, compare=new, against=old, difference=difference)

@@ -43,8 +43,8 @@ def listing(path: Path) -> str:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     digest = sha256()
     for file in files:
-        state = file.stat()
-        if not file.is_dir():
+        if file.is_file():
+            state = file.stat()
             digest.update(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:8]
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bench.archives import open_archive
-from bench.errors import DataError
+from bench.errors import DataError, first_line
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 64_000_000
@@ -28,7 +28,9 @@ MOST_PIXELS = 64_000_000
 Size = tuple[int, int]
 """Width and height, as Pillow has them."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-_CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I": 1, "F": 1, "LA": 4, "RGBA": 4, "PA": 4}
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""Pillow knows many more, some of which start other programs."""
+_CHANNELS = {"1": 1, "L": 1, "LA": 4, "RGBA": 4, "PA": 4}
 
 
 class Files:
@@ -56,8 +58,8 @@ class Files:
         """Return a file's bytes."""
         try:
             return self._archive.read(name) if self._archive else (self.path / name).read_bytes()
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise DataError(f"{self.path / name}: cannot be read ({error})") from error
+        except Exception as error:  # a damaged archive may raise anything
+            raise DataError(f"{self.path / name}: cannot be read: {first_line(error)}") from error
 
 
 def _is_image(name: str) -> bool:
@@ -104,19 +106,23 @@ def _inspect(files: Files, name: str) -> tuple[Size, int]:
     with _opened(files, name) as image:
         if image.width * image.height > MOST_PIXELS:
             raise DataError(f"{files.path / name}: {_text(image.size)} pixels, too many to be meant")
+        if image.mode in {"I", "F"}:
+            raise DataError(f"{files.path / name}: pixels of 32 bits; save it with 8 or 16 bits a channel")
         transparent = image.mode == "P" and "transparency" in image.info
-        return image.size, 4 if transparent else _CHANNELS.get(image.mode, 3)
+        deep = image.mode.startswith("I;16")
+        return image.size, 4 if transparent else 1 if deep else _CHANNELS.get(image.mode, 3)
 
 
 def _decode(files: Files, name: str, size: Size, channels: int) -> NDArray[np.uint8]:
     with _opened(files, name) as image:
         try:
             image.load()
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise DataError(f"{files.path / name}: damaged image ({error}); replace or delete it") from error
-        if image.mode in {"I;16", "I", "F"}:
-            deep = np.asarray(image, np.float64)
-            image = Image.fromarray(np.uint8(deep / 257 if deep.max() > 255 else deep))
+        except Exception as error:  # Pillow's decoders raise anything
+            raise DataError(
+                f"{files.path / name}: damaged image ({first_line(error)}); replace or delete it"
+            ) from error
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray(np.uint8(np.asarray(image, np.float64) / 257))
         image = image.convert(MODES[channels])
         if image.size != size:
             image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
@@ -125,8 +131,10 @@ def _decode(files: Files, name: str, size: Size, channels: int) -> NDArray[np.ui
 
 def _opened(files: Files, name: str) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(files.read(name)))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return Image.open(io.BytesIO(files.read(name)), formats=FORMATS)
+    except DataError:
+        raise
+    except Exception as error:
         raise DataError(f"{files.path / name}: not an image that can be read; replace or delete it") from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bench import preparation
 from bench.catalog import Catalog
 from bench.data import Split
-from bench.errors import Unsupported
+from bench.errors import Unsupported, first_line
 from bench.records import Artifact, ArtifactFormat, Layer, Measurement, Use, canonical
 
 MAIN = "logits"
@@ -32,9 +32,9 @@ def build(catalog: Catalog, use: Use, split: Split) -> keras.Model:
         heads = module.build(
             inputs if own else preparation.prepare(inputs, split), split.facts.outputs, **use.parameters
         )
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise Unsupported(
-            f"{use} cannot be built for inputs of shape {tuple(inputs.shape[1:])}: {str(error).splitlines()[0]}"
+            f"{use} cannot be built for inputs of shape {tuple(inputs.shape[1:])}: {first_line(error)}"
         ) from error
     heads = heads if isinstance(heads, dict) else {MAIN: heads}
     if split.facts.task == "regression":

@@ -87,8 +87,8 @@ def make(
         _excluded(row, reason, seed, fold)
         for row, reason in suite.excluded
         for fold in suite.written.folds
-        for seed in suite.written.seeds
-        if only is None or only.matches(fields_of(row, seed, fold))
+        for seed in tree.seeds(row)
+        if only is None or only.matches(fields_of(row, suite.written.seeds if seed is None else seed, fold))
     ]
     return Plan(suite=suite.name, runs=tuple(runs), nodes=nodes, problems=tuple(problems))
 
@@ -204,7 +204,7 @@ def _with_parents(own: list[str], nodes: dict[str, Node]) -> list[str]:
     return chain + own
 
 
-def _excluded(row: SuiteCell, reason: str, seed: int, fold: int) -> Run:
+def _excluded(row: SuiteCell, reason: str, seed: int | None, fold: int) -> Run:
     return Run(
         id=run_id(row.cell_id, seed, fold),
         cell_id=row.cell_id,

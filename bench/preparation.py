@@ -3,6 +3,7 @@
 A network takes the dataset's own pixels or columns, so a wrong preprocessing cannot happen where
 it is deployed. What is learned here (means, variances) is learned on the training part alone.
 Only Keras's own layers and operations are used: a saved network loads without this package.
+Columns and targets may be of any size, so they are float32 whatever the precision of training.
 """
 
 import keras
@@ -41,7 +42,7 @@ def _standardize(x: keras.KerasTensor, split: Split, columns: list[int]) -> kera
     mean = np.nansum(values, axis=0) / known
     variance = np.nansum((values - mean) ** 2, axis=0) / known
     variance = np.where(variance > 0, variance, 1.0)  # a constant column becomes zeros
-    x = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="standardize")(x)
+    x = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="standardize")(x)
     parts = (split.train, split.validation, split.test)
     if any(np.isnan(part.x[:, columns]).any() for part in parts):
         x = ops.nan_to_num(x, nan=0.0)  # the column's mean
@@ -51,7 +52,7 @@ def _standardize(x: keras.KerasTensor, split: Split, columns: list[int]) -> kera
 def to_units(values: keras.KerasTensor, split: Split) -> keras.KerasTensor:
     """Bring the one output of a regression from standard deviations to the target's own unit."""
     mean, deviation = target_scale(split)
-    return layers.Rescaling(deviation, offset=mean, name="to_units")(values)
+    return layers.Rescaling(deviation, offset=mean, dtype="float32", name="to_units")(values)
 
 
 def target_scale(split: Split) -> tuple[float, float]:

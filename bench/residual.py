@@ -39,5 +39,5 @@ def _shortcut(x: KerasTensor, stride: int) -> KerasTensor:
     # Maps are the last axis; ZeroPadding pads the middle one of (places, maps, 1).
     height, across = x.shape[1], x.shape[2]
     x = layers.Reshape((height * across, maps, 1))(x)
-    x = layers.ZeroPadding2D(((0, 0), (maps // 2, maps // 2)))(x)
+    x = layers.ZeroPadding2D(((0, 0), (maps // 2, maps - maps // 2)))(x)
     return layers.Reshape((height, across, 2 * maps))(x)

@@ -286,6 +286,7 @@ def pool(scores: Sequence[Score]) -> Score:
         value=fmean([score.value for score in scores]),
         unit=first.unit,
         n=first.n,
+        fold=first.fold,
         test="+".join(tests),
         correct=tuple(bits for each in outcomes for bits in each) if all(outcomes) and len(tests) == 1 else (),
     )

@@ -330,7 +330,7 @@ def _labels(catalog: Catalog, kind: str, written: Sequence[str], uses: list[Use]
     short = []
     for call, use in zip(written, uses, strict=True):
         for key in catalog.card(kind, use.name).literals.get("PATHS", ()):
-            call = call.replace(str(use.parameters[key]), Path(use.parameters[key]).name)
+            call = call.replace(str(use.parameters[key]), Path(str(use.parameters[key])).name)
         short.append(call)
     return short if len(set(short)) == len(short) else list(written)
 

@@ -1,5 +1,6 @@
 """CSV files → matrices of numbers; every fault names file, column and line."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.data import Column
-from bench.errors import DataError, nearest
+from bench.errors import DataError, first_line, nearest
 
+MISSING = ["", "NA", "N/A", "NaN", "nan"]
+"""What stands in a field without a value."""
 MOST_CATEGORIES = 100
 """A column of text with more different values than this is a name or a number, and no category."""
 
@@ -17,10 +20,25 @@ MOST_CATEGORIES = 100
 def read_table(path: Path, target: str, separator: str = ",") -> pd.DataFrame:
     """Read a CSV file whose first line names the columns; raise DataError unless `target` is whole."""
     try:
-        frame = pd.read_csv(path, sep=separator, skipinitialspace=True)
-    except (OSError, ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {str(error).strip().splitlines()[0]}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header's are no trifle
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                skipinitialspace=True,
+                index_col=False,
+                keep_default_na=False,
+                na_values=MISSING,
+                low_memory=False,  # in chunks, a column could be numbers here and text there
+                skip_blank_lines=False,  # or lines could not be counted
+                compression=None,  # or a small file could fill the memory
+            )
+    except (Exception, MemoryError) as error:  # pandas' parsers raise anything
+        raise DataError(f"{path}: cannot be read as CSV: {first_line(error)}") from error
     frame.columns = [str(name).strip() for name in frame.columns]
+    frame = frame.dropna(how="all")
+    for name in frame.columns[frame.columns.duplicated()]:
+        raise DataError(f"{path}: two columns are named '{name}'; rename one")
     if target not in frame:
         shown = ", ".join(frame.columns[:12])
         raise DataError(f"{path}: no column '{target}'{nearest(target, frame.columns)} (columns: {shown})")
@@ -39,7 +57,8 @@ def numbers(frame: pd.DataFrame, names: Sequence[str], path: Path) -> NDArray[np
     """Return columns as (n, columns) float32 with NaN for missing; raise DataError for text and infinities."""
     columns = np.empty((len(frame), len(names)), np.float32)
     for i, name in enumerate(names):
-        values = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+        with np.errstate(over="ignore"):
+            values = pd.to_numeric(frame[name], errors="coerce").astype("float32")
         broken = (values.isna() & frame[name].notna()) | np.isinf(values)
         if broken.any():
             text = frame[name][broken].iloc[0]
@@ -66,4 +85,4 @@ def codes(frame: pd.DataFrame, names: Sequence[str], path: Path) -> tuple[NDArra
 
 def _line(rows: pd.Series) -> int:
     """Return the number of the line of the first row that is marked; the first line holds the names."""
-    return int(np.flatnonzero(rows)[0]) + 2
+    return int(rows.index[rows][0]) + 2

@@ -109,8 +109,9 @@ class _TrainingModel(keras.Model):
         }
         self.add_loss(ops.mean(self._loss(y, heads[MAIN])))
         if training:
-            for name in heads.keys() - {MAIN}:
-                self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(y, heads[name])))
+            for name, head in heads.items():
+                if name != MAIN:
+                    self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(y, head)))
         return heads[MAIN]
 
 
@@ -270,7 +271,7 @@ def curves(history: dict[str, list[float]]) -> tuple[Series, ...]:
                 axis="epoch",
                 points=[float(i + 1) for i in range(len(values))],
                 values=[float(value) for value in values],
-                unit={"accuracy": "1", "loss": "nat"}.get(metric, ""),
+                unit={"accuracy": "1", "loss": "nat"}.get(metric, "") if "accuracy" in history else "",
                 split=split,
             )
         )

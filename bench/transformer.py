@@ -6,16 +6,19 @@ from keras.initializers import RandomNormal
 from bench.initializers import initializer
 
 
-def learned(x: KerasTensor, tokens: int) -> KerasTensor:
+def learned(x: KerasTensor, tokens: int, *, deviation: float = 0.02) -> KerasTensor:
     """Return as many learned vectors as there are `tokens`, (n, tokens, width), the same for every example of `x`."""
     # A table of vectors is an Embedding; counting along the input gives its rows, example by example.
     ones = ops.ones_like(x[:, :1, 0])
     rows = ops.cast(ops.cumsum(ops.repeat(ones, tokens, axis=1), axis=1) - 1, "int32")
-    return layers.Embedding(tokens, x.shape[-1], embeddings_initializer=RandomNormal(stddev=0.02))(rows)
+    return layers.Embedding(tokens, x.shape[-1], embeddings_initializer=RandomNormal(stddev=deviation))(rows)
 
 
-def attend(x: KerasTensor, *, heads: int, dropout: float, bias: bool, weights: str) -> KerasTensor:
-    """Return multi-head self-attention of tokens (n, tokens, width); each head sees width / heads of it."""
+def attend(x: KerasTensor, *, heads: int, weights: str, bias: bool = True, dropout: float = 0.0) -> KerasTensor:
+    """Return multi-head self-attention of tokens (n, tokens, width); each head sees width / heads of it.
+
+    `dropout` is that of the attention's own weights.
+    """
     width = x.shape[-1]
     if width % heads:
         raise ValueError(f"width={width} is not a multiple of heads={heads}")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bench import data, deployment, evaluation, network, training
 from bench.catalog import Catalog
 from bench.compatibility import EVALUATED_ON, is_trained
-from bench.errors import DataError, Diverged, Unsupported
+from bench.errors import DataError, Diverged, Unsupported, first_line
 from bench.measure import latency
 from bench.records import Artifact, Cell, Measurement, Record, Series, Status, Use
 from bench.store import write_atomic
@@ -43,8 +43,7 @@ def execute(task: Task) -> Record:
             return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
         except Exception as error:
             status: Status = "out_of_memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-            message = (str(error).splitlines() or [type(error).__name__])[0]
-            return failure(task, status, type(error).__name__, message, traceback.format_exc())
+            return failure(task, status, type(error).__name__, first_line(error), traceback.format_exc())
 
 
 def sample(task: Task) -> Sample:
@@ -143,17 +142,14 @@ def _read(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> 
         artifact = network.keep(found, task.home.artifacts)
         try:
             answers = _raw_outputs(task, catalog, artifact, split.train.x[:64])
-        except Unsupported:
-            raise
-        except Exception as error:  # each runtime has its own for a shape that does not fit
-            fault = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Unsupported(
-                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}: {fault}"
-            ) from error
-        try:
             kind = evaluation.kind_of(answers, split.facts, use.parameters["outputs"])
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
+        except Exception as error:  # each runtime has its own for a shape that does not fit
+            raise Unsupported(
+                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}, "
+                f"channels last: {first_line(error)}"
+            ) from error
     return msgspec.structs.replace(artifact, outputs=kind), [], (), None
 
 

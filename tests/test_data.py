@@ -61,7 +61,7 @@ def batch(**changes: object) -> dict[bytes, object]:
 def test_cifar_batches_are_read_planes_first(tmp_path: Path) -> None:
     pixels = np.arange(4 * 3072, dtype=np.int64).astype(np.uint8).reshape(4, 3072)
     (tmp_path / "b").write_bytes(pickle.dumps(batch(data=pixels), protocol=3))
-    images, labels = read_batch(tmp_path / "b", "labels", 10)
+    images, (labels,) = read_batch(tmp_path / "b", {"labels": 10})
     assert images.shape == (4, 32, 32, 3)
     assert images[1, 2, 3].tolist() == [pixels[1, channel * 1024 + 2 * 32 + 3] for channel in range(3)]
     assert labels.tolist() == [0, 1, 2, 3]
@@ -88,7 +88,7 @@ def test_a_bad_pickle_is_refused_by_name_and_runs_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(content)
     with pytest.raises(DataError, match="data_batch_1"):
-        read_batch(tmp_path / "data_batch_1", "labels", 10)
+        read_batch(tmp_path / "data_batch_1", {"labels": 10})
     assert not (tmp_path / "pwned").exists()
 
 

@@ -143,13 +143,18 @@ def test_a_table_of_ones_own_may_be_a_regression(tmp_path: Path) -> None:
         ("a,b\n" + "".join(f"t{i},{i % 2}\n" for i in range(200)), "target='b'", "leave it out with drop=['a']"),
         ("", "target='b'", "cannot be read as CSV"),
         ("a,b\n", "target='b'", "0 rows"),
+        ("a,b\n" + "1,2,3\n" * 9, "target='b'", "cannot be read as CSV: Length of header"),
+        ("a,a ,b\n" + "1,2,x\n" * 9, "target='b'", "two columns are named 'a'"),
+        ("a,b\n" + "1e300,x\n2,y\n" * 9, "target='b'", "t.csv:2: 'a' is '1e+300', not a number"),
+        ("a,b\n" + "1,x\n" * 9, "target='b'", "has one value alone"),
+        ("a,b\n1,2\n", "target='b', task='regression'", "too few to be cut into 5 folds"),
         ("a,b\n1,2,3,4\n1,2\n1,2,3,4,5\n", "target='b'", "cannot be read as CSV"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, text: str, call: str, says: str) -> None:
     path = write(tmp_path / "t.csv", text)
     with pytest.raises(DataError) as caught:
-        load(f"csv(path='{path}', {call})")
+        data.split(load(f"csv(path='{path}', {call})"), 0, 0.1)
     assert says in str(caught.value)
     assert "t.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -238,6 +243,14 @@ def broken(folder: Path, fault: str) -> tuple[Path, str]:
             whole = (path / "cats" / "000004.png").read_bytes()
             (path / "cats" / "000004.png").write_bytes(whole[:-60])
             return path, "000004.png: damaged image"
+        case "other program":
+            (path / "cats" / "000004.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 9\n%%EOF\n")
+            return path, "000004.png: not an image that can be read"
+        case "floats":
+            Image.fromarray(np.ones((9, 12), np.float32)).save(path / "cats" / "f.tiff")
+            return path, "f.tiff: pixels of 32 bits"
+        case "backup":
+            return photos(path, "train", "test", "backup"), "'backup' lies beside the parts"
         case "loose":
             sample_data.image_class(path, 1, (12, 9))
             return path, "000000.png: lies in no class's folder"
@@ -267,6 +280,9 @@ def broken(folder: Path, fault: str) -> tuple[Path, str]:
         "empty",
         "text",
         "cut off",
+        "other program",
+        "floats",
+        "backup",
         "loose",
         "link",
         "huge",
@@ -335,3 +351,20 @@ def test_parts_hold_every_example_once_with_its_own_label() -> None:
     ]
     assert dict(seen) == labels
     assert len(seen) == len(labels)
+
+
+def test_images_of_16_bits_keep_one_scale(tmp_path: Path) -> None:
+    for name, value in (("a", 257 * 10), ("b", 257 * 200)):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / name / f"{i}.png")
+    found = load(f"image_folder(path='{tmp_path}')")
+    assert found.x.shape == (12, 4, 4, 1)
+    assert sorted(set(found.x.ravel().tolist())) == [10, 200]
+
+
+def test_options_about_classes_are_refused_for_a_regression(cache: Path) -> None:
+    sample_data.wine_quality(cache)
+    for option in ({"label_noise": 0.1}, {"imbalance": 3.0}):
+        with pytest.raises(DataError, match="about classes, this is a regression"):
+            data.split(load("wine_quality"), 0, 0.1, DataOptions(**option))

@@ -242,3 +242,33 @@ def test_the_width_that_a_dataset_needs_is_named() -> None:
     facts = data.Facts(source="", classes=("a", "b", "c"))
     with pytest.raises(Unsupported, match=r"outputs of shape \(4,\), the dataset needs \(3,\)"):
         evaluation.kind_of(np.zeros((2, 4)), facts, "auto")
+
+
+def test_a_file_for_one_example_a_call_gets_one_at_a_time(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    kernel = tf.constant(np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32))
+
+    class Fixed(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 1), tf.float32)])
+        def __call__(self, x: object) -> object:
+            return tf.reshape(x, (1, 64)) @ kernel
+
+    made = Fixed()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([made.__call__.get_concrete_function()], made)
+    (tmp_path / "mine.tflite").write_bytes(converter.convert())
+    record = evaluated(tmp_path / "mine.tflite", tmp_path)
+    assert record.status == "finished", record.error
+    split = data.prepare(CATALOG, Use("digits"), 0, 0.0)
+    answers = split.test.x.reshape(-1, 64).astype(np.float32) @ kernel.numpy()
+    assert record.value("accuracy") == pytest.approx((answers.argmax(axis=1) == split.test.y).mean())
+
+
+def test_several_inputs_are_refused(tmp_path: Path) -> None:
+    inputs = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
+    flat = [keras.layers.Flatten()(one) for one in inputs]
+    model = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Add()(flat)))
+    for suffix in (".keras", ".tflite"):
+        record = evaluated(exported(model, tmp_path / f"mine{suffix}"), tmp_path)
+        assert record.error is not None
+        assert "2 inputs and 1 outputs; one of each is needed" in record.error.message

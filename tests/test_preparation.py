@@ -92,3 +92,21 @@ def test_a_hierarchical_network_learns_both_heads() -> None:
     assert found.shape == (400, 6)
     assert (found[:, :4].argmax(axis=1) == y).mean() > 0.95
     assert (found[:, 4:].argmax(axis=1) == y // 2).mean() > 0.95
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_large_columns_and_targets_survive_mixed_precision(precision: str) -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([1000 + rng.normal(size=200), 1e5 * rng.normal(size=200)], axis=1).astype(np.float32)
+    y = (250_000 + 80_000 * rng.normal(size=200)).astype(np.float32)
+    facts = data.Facts(source="here", task="regression", columns=NUMBERS)
+    part = data.Part(x, y)
+    training.begin(Training(precision=precision), 0)  # type: ignore[arg-type]
+    try:
+        split = data.Split(facts, part, data.Part(x[:0], y[:0]), part)
+        assert len(np.unique(prepared(split)[:, 0])) > 150
+        made = network.build(CATALOG, CATALOG.resolve("architectures", "mlp(width=4)"), split)
+        assert np.isfinite(np.asarray(made(x))).all()
+        assert made.layers[-1].compute_dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")

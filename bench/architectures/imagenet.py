@@ -22,6 +22,8 @@ from bench.errors import DataError
 
 INPUT = "image"
 PREPARATION = "none"
+PATHS = ("weights",)
+NO_PATHS = ("imagenet",)
 ALIASES = {
     "convnext_tiny": "imagenet(backbone='ConvNeXtTiny')",
     "densenet121": "imagenet(backbone='DenseNet121')",

@@ -3,7 +3,8 @@
 Two convolutions with average pooling, then three fully connected layers, all with tanh. As in
 1998 the first convolution sees 28-pixel images padded to 32. Two simplifications are usual by
 now: the second convolution sees all maps of the first (the original left some out), and softmax
-over ten units takes the place of radial basis functions. 61,706 parameters on MNIST.
+over ten units takes the place of radial basis functions. Pooling here has no trained weights and
+tanh is not scaled. 61,706 parameters on MNIST.
 
 Paper: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document
 recognition, Proceedings of the IEEE 86(11), 1998

@@ -9,7 +9,7 @@ from ImageNet: `imagenet(backbone='MobileNetV2')`.
 Paper: M. Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018,
 https://arxiv.org/abs/1801.04381
 
-Expect: 94.4 % on CIFAR-10 from scratch (kuangliu); 72.0 % on ImageNet (the paper)
+Expect: 94.43 % on CIFAR-10 from scratch (kuangliu/pytorch-cifar); 72.0 % on ImageNet (the paper)
 """
 
 from keras import KerasTensor, layers

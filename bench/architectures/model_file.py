@@ -4,7 +4,8 @@ Your own `.keras`, `.h5`, `.tflite` or `.onnx` file, evaluated and measured like
 and not trained. It is given the dataset's raw pixels (0–255) or columns as float32, whole
 numbers if its input is quantized; `scale=0.00392156862745098` (1/255) stands for a Keras network that wants 0–1.
 Whether it gives logits or probabilities is seen from its answers unless `outputs` says. Formats
-other than Keras have no layer table, so no parameters and FLOPs. There is no seed: one run.
+other than Keras have no layer table, so no parameters and FLOPs. Images go in with their channels
+last, which an ONNX file from PyTorch must be made for. There is no seed: one run.
 
 Expect: MLPerf Tiny's ResNet-8 on CIFAR-10 87.19 %, its int8 version 86.97 % (measured on all 10,000 test images)
 """
@@ -16,7 +17,7 @@ from typing import Literal
 import keras
 
 from bench.archives import open_archive
-from bench.errors import DataError, Unsupported
+from bench.errors import DataError, Unsupported, first_line
 
 INPUT = "any"
 PATHS = ("path",)
@@ -31,17 +32,18 @@ def read(
     scale: float = 1.0,
 ) -> keras.Model | Path:
     """Return the network: a Keras one, or a copy of the file in `folder`."""
-    file = Path(path)
-    if FORMATS[file.suffix.lower()] != "keras":
+    suffix = Path(path).suffix.lower()
+    if suffix == ".keras":
+        open_archive(Path(path)).close()
+    file = Path(shutil.copy(path, folder / f"network{suffix}"))
+    if FORMATS[suffix] != "keras":
         if scale != 1.0:
             raise Unsupported(f"{path}: only Keras networks can be given a scale; put it into the network")
-        return Path(shutil.copy(file, folder))
-    if file.suffix == ".keras":
-        open_archive(file).close()
+        return file
     try:
         network = keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file may raise anything
-        raise DataError(f"{path}: cannot be read as a Keras network: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: cannot be read as a Keras network: {first_line(error)}") from error
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise Unsupported(
             f"{path}: has {len(network.inputs)} inputs and {len(network.outputs)} outputs; one of each is needed"

@@ -53,18 +53,17 @@ def load(*, labels: Literal["fine", "coarse", "both"] = "fine") -> Dataset:
     folder = find(download(HANDLE), "train", "cifar-100-python/train").parent
     fine = [name.replace("_", " ") for name in CLASSES.split()]
     coarse = SUPERCLASSES.split(", ")
-    key, classes = ("coarse_labels", coarse) if labels == "coarse" else ("fine_labels", fine)
-    x, y = read([folder / "train"], key, len(classes))
-    x_test, y_test = read([folder / "test"], key, len(classes))
+    x, (y, y_coarse) = read([folder / "train"], fine_labels=100, coarse_labels=20)
+    x_test, (y_test, y_test_coarse) = read([folder / "test"], fine_labels=100, coarse_labels=20)
     grouped = labels != "coarse"
     return Dataset(
         x=x,
-        y=y,
+        y=y if grouped else y_coarse,
         x_test=x_test,
-        y_test=y_test,
-        classes=tuple(classes),
+        y_test=y_test if grouped else y_test_coarse,
+        classes=tuple(fine if grouped else coarse),
         superclasses=tuple(coarse) if grouped else (),
-        superclass_of=_grouping(y, read([folder / "train"], "coarse_labels", 20)[1]) if grouped else (),
+        superclass_of=_grouping(y, y_coarse) if grouped else (),
         task="hierarchical" if labels == "both" else "classification",
         source=HANDLE,
         verified=published({folder / name: checksum for name, checksum in MD5.items()}),

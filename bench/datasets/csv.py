@@ -1,7 +1,7 @@
 """CSV: a table of your own
 
 The first line names the columns; `target` is the one to be learned. Columns of numbers are
-standardized, columns of text become categories, empty fields are missing values: the network
+standardized, columns of text become categories, empty fields, NA and NaN are missing values: the network
 itself fills them, with what the training part taught. `categorical` names columns of numbers
 that are categories all the same, `drop` those to leave out, as names and row numbers. The test
 part is one of five stratified folds.
@@ -49,7 +49,7 @@ def load(
     measured = [name for name in names if name not in chosen]
     coded, categories = codes(frame, chosen, file)
     x = np.concatenate([numbers(frame, measured, file), coded], axis=1)
-    y, classes = _values(frame, target, file) if task == "regression" else _labels(frame, target, file)
+    y, classes = (numbers(frame, [target], file)[:, 0], ()) if task == "regression" else _labels(frame, target, file)
     return Dataset(
         x=x,
         y=y,
@@ -61,15 +61,13 @@ def load(
     )
 
 
-def _values(frame: pd.DataFrame, target: str, file: Path) -> tuple[Array, tuple[str, ...]]:
-    return numbers(frame, [target], file)[:, 0], ()
-
-
 def _labels(frame: pd.DataFrame, target: str, file: Path) -> tuple[Array, tuple[str, ...]]:
     labels, classes = pd.factorize(frame[target], sort=True)
-    if not 2 <= len(classes) <= len(frame) // 5:
+    if len(classes) < 2:
+        raise DataError(f"{file}: '{target}' has one value alone; there is nothing to learn")
+    if len(classes) > max(len(frame) // 5, 2):
         raise DataError(
-            f"{file}: '{target}' has {len(classes)} different values in {len(frame)} lines; "
-            "for values to be predicted as numbers write task='regression'"
+            f"{file}: '{target}' has {len(classes)} different values in {len(frame)} lines, too many for classes; "
+            "for numbers to be predicted write task='regression'"
         )
     return labels, tuple(str(name) for name in classes)

@@ -4,6 +4,7 @@ Formerly TensorFlow Lite. A Keras network is converted to float32; a LiteRT netw
 `quantize` leaves, is run as it is. On x86-64 and Arm its XNNPACK kernels are used.
 """
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from bench.deployment import Deployable, Deployed
+from bench.errors import Unsupported
 
 ACCEPTS = ("keras", "litert")
 BACKENDS = ("tensorflow",)
@@ -27,10 +29,16 @@ def deploy(network: Deployable) -> Deployed:
         path = network.converted(
             f"tf{tf.__version__}.tflite", lambda path: model.export(path, format="litert", verbose=False)
         )
+    batch_size = None if _takes_batches(path) else 1
     interpreter = Interpreter(str(path), num_threads=network.threads)
-    entry, leave = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    entries, leaves = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(entries) != 1 or len(leaves) != 1:
+        raise Unsupported(f"has {len(entries)} inputs and {len(leaves)} outputs; one of each is needed")
+    entry, leave = entries[0], leaves[0]
 
     def prepare(x: NDArray[np.generic]) -> NDArray[np.generic]:
+        if batch_size and len(x) != batch_size:
+            raise Unsupported(f"takes {batch_size} example a call, not {len(x)}")
         if tuple(interpreter.get_input_details()[0]["shape"]) != x.shape:
             interpreter.resize_tensor_input(entry["index"], x.shape)
         interpreter.allocate_tensors()
@@ -41,7 +49,20 @@ def deploy(network: Deployable) -> Deployed:
         interpreter.invoke()
         return _real(interpreter.get_tensor(leave["index"]), leave)
 
-    return Deployed(prepare=prepare, predict=predict, size_bytes=path.stat().st_size)
+    return Deployed(prepare=prepare, predict=predict, size_bytes=path.stat().st_size, batch_size=batch_size)
+
+
+def _takes_batches(path: Path) -> bool:
+    """Try two examples a call: a network that was converted for one may hold shapes that cannot be changed."""
+    interpreter = Interpreter(str(path))
+    entry = interpreter.get_input_details()[0]
+    try:
+        interpreter.resize_tensor_input(entry["index"], (2, *entry["shape"][1:]))
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _quantized(x: NDArray[np.generic], entry: dict[str, Any]) -> NDArray[np.generic]:

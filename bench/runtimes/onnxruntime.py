@@ -31,10 +31,13 @@ def deploy(network: Deployable) -> Deployed:
     options.intra_op_num_threads = network.threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(network.path), options, providers=["CPUExecutionProvider"])
-    (entry,) = session.get_inputs()
+    entries, leaves = session.get_inputs(), session.get_outputs()
+    if len(entries) != 1 or len(leaves) != 1:
+        raise Unsupported(f"has {len(entries)} inputs and {len(leaves)} outputs; one of each is needed")
+    entry = entries[0]
     kind = TYPES.get(entry.type)
     if kind is None:
-        raise Unsupported(f"{network.path.name} takes {entry.type}; raw pixels and columns are numbers")
+        raise Unsupported(f"takes {entry.type}; raw pixels and columns are numbers")
 
     def predict(x: NDArray[np.generic]) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = session.run(None, {entry.name: x})[0]

@@ -122,7 +122,8 @@ def confusions(row: Row) -> Confusions | None:
 
 def scores(row: Row) -> list[tuple[str, Interval, bool]]:
     """Return title, interval over seeds and whether it reads in percent, of all else that the test set says."""
-    found = ((name, title, row.interval(name)) for name, title in SCORES.items() if name != row.metric.name)
+    titles = SCORES | ({"loss": "Mean squared error"} if row.mean("rmse") is not None else {})
+    found = ((name, title, row.interval(name)) for name, title in titles.items() if name != row.metric.name)
     return [(title, interval, name in words.SHARES) for name, title, interval in found if interval]
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from bench.catalog import Catalog
 from bench.errors import BenchError
 
-KINDS = ("architecture", "dataset", "technique", "suite")
-
 
 def write(kind: str, name: str, plugins: Path) -> Path:
     """Write a plugin that works as it is, or a suite, under a new name; return its path.

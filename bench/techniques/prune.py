@@ -31,6 +31,8 @@ def after(
 ) -> training.Product:
     """Return the pruned network; raise Unsupported if it cannot be rebuilt in tf_keras."""
     trained = keras.models.load_model(job.network, compile=False)
+    if trained.output_shape[-1] != len(job.split.facts.classes):
+        raise Unsupported(f"the network has {trained.output_shape[-1]} output; pruning needs one for each class")
     batch_size = job.settings.batch_size
     steps = epochs * math.ceil(len(job.split.train) / batch_size)
     schedule = tfmot.sparsity.keras.PolynomialDecay(
