@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bench import suite as suites
-from bench.catalog import KINDS, Catalog
+from bench.catalog import KINDS, OPTION_PARAMETERS, Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord
 from bench.errors import BenchError, nearest
 from bench.plan import Plan
@@ -31,7 +31,12 @@ def _plugins(kind: str, catalog: Catalog) -> list[dict[str, Any]]:
             "kind": kind,
             "name": card.name,
             "title": card.title,
-            "parameters": {p.name: {"type": p.annotation, "default": p.default} for p in card.parameters},
+            "parameters": {
+                p.name: {"type": p.annotation, "required": True}
+                if p.required
+                else {"type": p.annotation, "default": p.default}
+                for p in card.parameters
+            },
             "path": str(card.path),
         }
         for card in catalog.cards(kind)
@@ -63,11 +68,16 @@ def text(found: list[dict[str, Any]]) -> str:
             if row["kind"] == kind:
                 extra = f"  ({row['runs']} runs)" if "runs" in row else _parameters(row.get("parameters", {}))
                 lines.append(f"  {row['name']:{width}}  {row['title']}{extra}")
+        if kind == "datasets":
+            options = ", ".join(f"{option.name}={option.default!r}" for option in OPTION_PARAMETERS)
+            lines.append(f"  {'':{width}}  each also takes {options}")
     return "\n".join(lines) or "nothing here"
 
 
 def _parameters(parameters: dict[str, Any]) -> str:
-    inside = ", ".join(f"{name}={given['default']!r}" for name, given in parameters.items())
+    inside = ", ".join(
+        f"{name}={given['default']!r}" if "default" in given else f"{name}=…" for name, given in parameters.items()
+    )
     return f"  ({inside})" if inside else ""
 
 
