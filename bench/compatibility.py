@@ -50,11 +50,16 @@ def _unsupported_data(cell: Cell, dataset: Card, architecture: Card) -> str:
     if options and task == "regression":
         return f"{options[0]} is about classes, {dataset.name} is regression"
     shape = dataset.literal("SHAPE", cell.dataset)
-    smallest = architecture.literal("SMALLEST_SIDE", cell.architecture)
-    if shape and smallest and min(shape[:2]) < smallest:
-        has = min(shape[:2])
-        return f"{architecture.name} needs images of at least {smallest} pixels a side, {dataset.name} has {has}"
-    return ""
+    return too_small(cell, architecture, shape) if shape else ""
+
+
+def too_small(cell: Cell, architecture: Card, shape: tuple[int, ...]) -> str:
+    """Return that an architecture needs larger images than these (height, width, channels), or an empty string."""
+    smallest = architecture.literal("SMALLEST_SIDE", cell.architecture, 0)
+    if len(shape) < 3 or min(shape[:2]) >= smallest:
+        return ""
+    has = min(shape[:2])
+    return f"{architecture.name} needs images of at least {smallest} pixels a side, {cell.dataset.name} has {has}"
 
 
 def _unsupported_file(cell: Cell, architecture: Card, techniques: tuple[Card, ...]) -> str:

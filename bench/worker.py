@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bench import data, deployment, evaluation, network, training
 from bench.catalog import Catalog
-from bench.compatibility import EVALUATED_ON, is_trained
+from bench.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.errors import DataError, Diverged, Unsupported, first_line
 from bench.measure import latency
 from bench.records import Artifact, Cell, Measurement, Record, Series, Status, Use
@@ -122,6 +122,9 @@ def _train(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") ->
     """Build the network, open the techniques' doors, fit, save."""
     cell = task.node.cell
     with phases("build"):
+        architecture = catalog.card("architectures", cell.architecture.name)
+        if reason := too_small(cell, architecture, split.train.x.shape[1:]):  # of a person's own pictures
+            raise Unsupported(reason)
         model = network.build(catalog, cell.architecture, split)
         for door, parameters in _doors(catalog, cell, "model"):
             model = door(model, **parameters)
