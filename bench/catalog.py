@@ -135,7 +135,8 @@ class Catalog:
         if path is None:
             aliases = self._aliases(kind)
             cure = f"; write {aliases[name]}" if name in aliases else nearest(name, [*self._paths[kind], *aliases])
-            raise PluginError(f"no {kind[:-1]} '{name}'{cure} (bench list {kind})")
+            own = "" if self.folders else "; for your own: --plugins DIR"
+            raise PluginError(f"no {kind[:-1]} '{name}'{cure} (bench list {kind}{own})")
         return _read_card(kind, path)
 
     def _aliases(self, kind: str) -> dict[str, str]:
@@ -224,7 +225,7 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise PluginError(f"'{text}' is not a plugin call like resnet20(width=16)")
     if tree.args or any(keyword.arg is None for keyword in tree.keywords):
-        raise PluginError(f"'{text}': name every parameter, e.g. {tree.func.id}(width=16)")
+        raise PluginError(f"'{text}': name every parameter: {tree.func.id}(name=value)")
     values: dict[str, Any] = {}
     for keyword in tree.keywords:
         assert keyword.arg is not None
@@ -233,8 +234,10 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
             # Complex numbers, sets, bytes and infinities are Python literals but not JSON.
             values[keyword.arg] = msgspec.json.decode(msgspec.json.encode(_plain(value)))
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            given = ast.unparse(keyword.value)
+            cure = f"; text needs quotes: {keyword.arg}='{given}'" if isinstance(keyword.value, ast.Name) else ""
             raise PluginError(
-                f"'{text}': {keyword.arg} must be a plain number, text, list or dict; got {ast.unparse(keyword.value)}"
+                f"'{text}': {keyword.arg} must be a plain number, text, list or dict; got {given}{cure}"
             ) from error
     return tree.func.id, values
 
@@ -269,10 +272,13 @@ def _convert(plugin: str, name: str, value: Any, wanted: Any, annotation: str = 
     except msgspec.ValidationError as error:
         fault = str(error).replace("`", "")
         choices = get_args(wanted) if get_origin(wanted) is Literal else ()
+        near = (
+            nearest(value, [choice for choice in choices if isinstance(choice, str)]) if isinstance(value, str) else ""
+        )
         if len(choices) > 12:
-            fault = f"is none of its {len(choices)} choices{nearest(str(value), choices)}"
+            fault = f"not one of its {len(choices)} choices{near}"
         elif choices:
-            fault = f"should be {', '.join(map(repr, choices))}"
+            fault = f"should be {', '.join(map(repr, choices))}{near}"
         elif wanted is Initializer:
             fault = f"should be {Initializer.__metadata__[0].title}"  # type: ignore[attr-defined]
         elif annotation:

@@ -74,11 +74,11 @@ def decode(
     """Return images as (n, height, width, channels) uint8, in the order of `names`, and how many had each size.
 
     With `side` each is resized to that many pixels squared; without, all must have one size.
-    `channels` is 1, 3 or 4; without it, that of the image that has most.
+    `channels` is 1, 3 or 4; without it 3, or 1 if all are grey. Opacity is kept where it is asked for.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         sizes = list(pool.map(lambda name: _inspect(files, name), names))
-        depth = channels or max(deep for _, deep in sizes)
+        depth = channels or min(max(deep for _, deep in sizes), 3)
         shapes = Counter(size for size, _ in sizes)
         if side is None and len(shapes) > 1:
             usual = shapes.most_common(1)[0][0]

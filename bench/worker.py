@@ -149,9 +149,10 @@ def _read(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> 
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
         except Exception as error:  # each runtime has its own for a shape that does not fit
+            wanted = getattr(found, "input_shape", None)
+            takes = f"it takes {wanted[1:]}" if wanted else f"channels last: {first_line(error)}"
             raise Unsupported(
-                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}, "
-                f"channels last: {first_line(error)}"
+                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}; {takes}"
             ) from error
     return msgspec.structs.replace(artifact, outputs=kind), [], (), None
 

@@ -72,7 +72,8 @@ def test_a_call_gets_its_defaults_and_types() -> None:
         ("architectures", "efficientnet_v2_b0", "write imagenet(backbone='EfficientNetV2B0')"),
         ("architectures", "inception_v3", "write imagenet(backbone='InceptionV3')"),
         ("architectures", "imagenet(backbone='ResNet5')", "did you mean 'ResNet50'"),
-        ("architectures", "mlp(activation='rleu')", "'relu'"),
+        ("architectures", "mlp(activation='rleu')", "did you mean 'relu'?"),
+        ("architectures", "mlp(activation=relu)", "text needs quotes: activation='relu'"),
         ("architectures", "mlp(initializer='random_normal(x)')", "random_normal(0.01)"),
     ],
 )

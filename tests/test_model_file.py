@@ -272,3 +272,13 @@ def test_several_inputs_are_refused(tmp_path: Path) -> None:
         record = evaluated(exported(model, tmp_path / f"mine{suffix}"), tmp_path)
         assert record.error is not None
         assert "2 inputs and 1 outputs; one of each is needed" in record.error.message
+
+
+def test_a_sequential_network_is_taken_apart_into_its_layers(tmp_path: Path) -> None:
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+    exported(keras.Sequential(layers), tmp_path / "mine.keras")
+    for scale in (1.0, 1 / 255):
+        record = evaluated(tmp_path / "mine.keras", tmp_path, scale=scale)
+        assert record.status == "finished", record.error
+        assert record.value("parameters") == 650
+        assert record.layers[-1].type == "Dense", "a flat graph, as pruning needs it"

@@ -20,7 +20,7 @@ from bench.query import Query, fields_of
 from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord
 from bench.site import charts, drawing, figures, model
 from bench.site.contents import Site, gather
-from bench.site.pages import only
+from bench.site.pages import again, only
 from bench.site.rendering import destination
 
 HOSTILE = "</title><script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -244,3 +244,16 @@ def test_importing_the_site_is_light() -> None:
     code = f"import sys, bench.site; print([name for name in '{heavy}'.split() if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_command_is_quoted_for_a_shell(tmp_path: Path) -> None:
+    suite, _ = sample_suites.digits_suite()
+    call = "csv(path='mine.csv', target='price $')"
+    row = msgspec.structs.replace(suite.cells[0], dataset=call)
+    suite = msgspec.structs.replace(suite, axes=suite.axes | {"datasets": [call, "digits"]})
+    printed = subprocess.run(["sh", "-c", f"printf '%s\\n' {again(suite, row)}"], capture_output=True, check=True)
+    words = printed.stdout.decode().splitlines()
+    assert words[:5] == ["bench", "run", "digits", "--fresh", "--only"]
+    fields = fields_of(row, 0, 0)
+    assert Query(words[5]).matches(fields)
+    assert not Query(words[5]).matches(fields | {"dataset": "digits"})

@@ -99,6 +99,8 @@ def build(
     dropout: float = 0.0,
 ) -> KerasTensor:
     """Return logits; the network's layers stand in this graph, not in a network of their own."""
+    if inputs.shape[-1] not in (1, 3):
+        raise ValueError(f"{backbone} takes grey and RGB images, not {inputs.shape[-1]} channels")
     make = getattr(keras.applications, backbone)
     x = layers.Concatenate(name="three_channels")([inputs] * 3) if inputs.shape[-1] == 1 else inputs
     smallest = SMALLEST.get(backbone, 32)

@@ -12,7 +12,7 @@ Expect: MLPerf Tiny's ResNet-8 on CIFAR-10 87.19 %, its int8 version 86.97 % (me
 
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
@@ -48,7 +48,15 @@ def read(
         raise Unsupported(
             f"{path}: has {len(network.inputs)} inputs and {len(network.outputs)} outputs; one of each is needed"
         )
+    flat = keras.Model(network.inputs[0], network.outputs[0])  # a Sequential's layers stand in one graph too
     if scale == 1.0:
-        return network
-    raw = keras.Input(network.input_shape[1:], dtype="float32")
-    return keras.Model(raw, network(keras.layers.Rescaling(scale)(raw)))
+        return flat
+    raw = keras.Input(flat.input_shape[1:], dtype="float32")
+    scaled = keras.layers.Rescaling(scale)(raw)
+
+    def call(layer: keras.Operation, *given: Any, **more: Any) -> Any:
+        return layer(*[scaled if tensor is raw else tensor for tensor in given], **more)
+
+    copy = keras.models.clone_model(flat, input_tensors=raw, call_function=call)
+    copy.set_weights(flat.get_weights())
+    return copy

@@ -3,8 +3,9 @@
 A folder, or a zip archive of one, with a folder of image files for each class: `cats/1.jpg`,
 `dogs/2.png`. If there are `train` and `test` folders (or `val`, `valid`, `validation`) with
 the classes inside, the latter are the test part; with both, validation images are learned from.
-Otherwise the test part is one of five stratified folds. Any size and number of channels: `size`
-is the side to which all are resized, needed where they differ.
+Otherwise the test part is one of five stratified folds. `size` is the side to which all are
+resized, needed where they differ. `channels` is 1 (grey), 3 (RGB) or 4 (with opacity); without it
+pictures are RGB, or grey if all of them are.
 
 Source: your files; their path stands in the suite, their arrays' fingerprints in every record
 

@@ -136,7 +136,9 @@ def outcome(record: Record) -> str:
     seconds = duration(sum(record.phases_s.values()))
     if record.node == "measure":
         p50 = record.value("latency_ms", statistic="p50")
-        return f"p50 {p50:.3f} ms  {seconds}" if p50 is not None else f"measured  {seconds}"
+        doubt = ", ".join(sorted({timing.validity for timing in record.timings} - {"valid"}))
+        told = f"p50 {p50:.3f} ms" if p50 is not None else "measured"
+        return f"{told}{f' ({doubt})' if doubt else ''}  {seconds}"
     accuracy, error = record.value("accuracy", split="test"), record.value("rmse", split="test")
     if accuracy is None:
         return f"finished  {seconds}" if error is None else f"rmse {error:.4g}  {seconds}"

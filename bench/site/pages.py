@@ -1,5 +1,6 @@
 """The pages of a site, each as a path, a template and what the template shows; no HTML here."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -141,8 +142,8 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "rivals": len(board.ranks),
             "parent": _parent(view, row, makers),
             "settings": list(msgspec.to_builtins(row.cell.cell.training).items()),
-            "only": only(view.suite, row.cell),
-            "commit": shown.provenance.commit if shown else None,
+            "again": again(view.suite, row.cell),
+            "commit": shown.provenance.commit if shown and not shown.provenance.dirty else None,
             "charts": charts,
             "latency": latency,
             "diagnoses": diagnoses,
@@ -171,6 +172,16 @@ def only(suite: SuiteRecord, row: SuiteCell) -> str:
             written = str(value)
             parts.append(f"{name}={written if written.isidentifier() else _literal(value)}")
     return " and ".join(parts)
+
+
+def again(suite: SuiteRecord, row: SuiteCell) -> str:
+    """Return the command that runs one cell anew, as a shell takes it."""
+    expression = only(suite, row)
+    command = f"bench run {suite.name} --fresh"
+    if not expression:
+        return command
+    escaped = re.sub(r'(["$`\\\\])', r"\\\1", expression)
+    return f'{command} --only "{escaped}"'
 
 
 def made_by(records: Iterable[Record]) -> dict[str, Record]:

@@ -201,7 +201,7 @@ def _effects(chart: Effects) -> Canvas:
             if difference.low is not None and difference.high is not None:
                 axes.plot([difference.low, difference.high], [y, y], color=colour, linewidth=1.4)
             axes.plot([difference.value], [y], "o", color=colour, markersize=4.5)
-            axes.text(-0.02, y, row.label, transform=at, ha="right", va="center")
+            axes.text(-0.02, y, _short(row.label, left_in), transform=at, ha="right", va="center")
             axes.text(1.02, y, words.difference(difference, chart.percent), transform=at, va="center")
         y += 1
     _limits(axes, 0.05, 0)
@@ -209,6 +209,12 @@ def _effects(chart: Effects) -> Canvas:
     scale = 100 if chart.percent else 1
     _x_axis(axes, chart.x_label, _linear(axes.get_xlim()), lambda value: words.signed(scale * value))
     return _canvas(axes)
+
+
+def _short(label: str, width_in: float) -> str:
+    """Return a label that fits a width, its end left out where it must be."""
+    most = int((width_in - 0.15) / LETTER_IN)
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def _colour(row: Effect, better: str) -> str:
