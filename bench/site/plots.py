@@ -58,6 +58,9 @@ def _axes(height_in: float, *, left_in: float = 0.55, right_in: float = 0.1, top
 def _x_axis(axes: Axes, name: str, ticks: Iterable[float], text: Callable[[float], str]) -> None:
     low, high = axes.get_xlim()
     places = [tick for tick in ticks if low <= tick <= high]
+    widest_in = LETTER_IN * (2 + max((len(text(place)) for place in places), default=0))
+    room = max(int(axes.bbox.width / _canvas(axes).dpi / widest_in), 1)
+    places = places[:: -(-len(places) // room) or 1]  # as many as can be read
     at = axes.get_xaxis_transform()
     axes.vlines(places, 0, 1, transform=at, colors=GRID, linewidth=0.6, zorder=0)
     axes.plot([0, 1], [0, 0], transform=axes.transAxes, color=INK, linewidth=0.6, clip_on=False)
