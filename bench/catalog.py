@@ -167,10 +167,11 @@ class Catalog:
         for key, option in options.items():
             if key in given and (value := _convert(name, key, given[key], option.type)) != option.default:
                 values[key] = value
-        for key, path in _paths(card, values).items():
+        use = Use(name=name, parameters=values)
+        for key, path in self.paths(kind, use).items():
             if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises on names that are too long)
                 raise PluginError(f"{name}({key}={path!r}): no such file or folder here ({Path.cwd()})")
-        return Use(name=name, parameters=values)
+        return use
 
     def variant(self, kind: str, use: Use) -> str:
         """Return a use with the parameters that are not the defaults, or an empty string if all are."""
@@ -182,10 +183,15 @@ class Catalog:
         """Return the fingerprints of a plugin's file and of the modules of bench that it imports."""
         return code_of(f"{kind}/{name}", self.card(kind, name).path)
 
+    def paths(self, kind: str, use: Use) -> dict[str, str]:
+        """Return a person's own files that a use names, by parameter; None and the words in `NO_PATHS` name none."""
+        literals = self.card(kind, use.name).literals
+        named = {key: use.parameters[key] for key in literals.get("PATHS", ())}
+        return {key: str(path) for key, path in named.items() if path not in (None, *literals.get("NO_PATHS", ()))}
+
     def files(self, kind: str, use: Use) -> dict[str, str]:
         """Return the fingerprints of a person's own files that a use names, from their names, sizes and times."""
-        paths = _paths(self.card(kind, use.name), use.parameters).values()
-        return {f"files/{path}": listing(Path(path)) for path in paths}
+        return {f"files/{path}": listing(Path(path)) for path in self.paths(kind, use).values()}
 
     def load(self, kind: str, name: str) -> ModuleType:
         """Import a plugin. Heavy: for the worker alone."""
@@ -203,12 +209,6 @@ class Catalog:
             del sys.modules[module_name]  # or the next node would find half a module
             raise
         return module
-
-
-def _paths(card: Card, values: dict[str, Any]) -> dict[str, str]:
-    """Return the parameters that name a person's own files; None and the words in `NO_PATHS` name none."""
-    named = {key: values[key] for key in card.literals.get("PATHS", ())}
-    return {key: str(path) for key, path in named.items() if path not in (None, *card.literals.get("NO_PATHS", ()))}
 
 
 def parse_call(text: str) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from bench import records
 from bench.errors import RecordError
 from bench.records import SCHEMA, Use
-from bench.store import write_atomic
+from bench.store import read_file, write_atomic
 
 FOLDER = "datasets"
 
@@ -108,9 +108,9 @@ def write(results: Path, record: DatasetRecord) -> Path:
     """Write a dataset's record unless an equal one, but for its date, is there."""
     place = path(results, record.dataset, record.source)
     try:
-        before = records.decode(place.read_bytes(), DatasetRecord, str(place))
+        before = read_file(place, DatasetRecord)
         same = msgspec.structs.replace(before, created=record.created) == record
-    except (OSError, RecordError):
+    except RecordError:
         same = False
     if not same:
         write_atomic(place, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
@@ -123,7 +123,7 @@ def read(results: Path) -> tuple[list[DatasetRecord], list[str]]:
     for place in sorted((results / FOLDER).glob("*.json")):
         try:
             if not place.name.startswith((".", "suite-")):
-                found.append(records.decode(place.read_bytes(), DatasetRecord, str(place)))
+                found.append(read_file(place, DatasetRecord))
         except RecordError as error:
             problems.append(str(error))
     return found, problems

@@ -33,16 +33,14 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
     """Load a dataset before any compute is spent and leave its record; return what is wrong with it, if anything is."""
     plain = Use(use.name, {key: value for key, value in use.parameters.items() if key not in OPTIONS})
     catalog = Catalog(plugins)
-    try:
-        with visible():
+    with visible():
+        try:
             dataset = data.load(catalog, plain)
-            own = catalog.card("datasets", use.name).literals.get("PATHS")
-            if own or not dataset_record.path(results, plain, dataset.source).exists():
+            if catalog.paths("datasets", plain) or not dataset_record.path(results, plain, dataset.source).exists():
                 dataset_record.write(results, explore(plain, dataset))
-    except DataError as error:
-        return str(error)
-    except (ArithmeticError, TypeError, ValueError) as error:  # no reason not to train
-        with visible():
+        except DataError as error:
+            return str(error)
+        except (ArithmeticError, TypeError, ValueError) as error:  # no reason not to train
             print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
     return None
 

@@ -47,12 +47,9 @@ class Files:
                 if not (path / name).resolve().is_relative_to(root):
                     raise DataError(f"{path / name}: leads out of {path}; put the file itself there")
         else:
-            found = self._open(path)
+            self._archive = open_archive(path)
+            found = [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
         self.names = sorted(name for name in found if _is_image(name))
-
-    def _open(self, path: Path) -> list[str]:
-        self._archive = open_archive(path)
-        return [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -130,11 +127,10 @@ def _decode(files: Files, name: str, size: Size, channels: int) -> NDArray[np.ui
 
 
 def _opened(files: Files, name: str) -> Image.Image:
+    content = io.BytesIO(files.read(name))
     try:
-        return Image.open(io.BytesIO(files.read(name)), formats=FORMATS)
-    except DataError:
-        raise
-    except Exception as error:
+        return Image.open(content, formats=FORMATS)
+    except Exception as error:  # Pillow's readers raise anything
         raise DataError(f"{files.path / name}: not an image that can be read; replace or delete it") from error
 
 

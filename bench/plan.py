@@ -69,11 +69,16 @@ def make(
     """
     found, problems = store.headers(results)
     tree = Tree(suite, catalog, History(found), backend)
+
+    def wanted(row: SuiteCell, seed: int | None, fold: int) -> bool:
+        # A network from a file stands for all seeds.
+        return only is None or only.matches(fields_of(row, suite.written.seeds if seed is None else seed, fold))
+
     picked: list[tuple[SuiteCell, int | None, int, list[str]]] = []
     for row in suite.cells:
         for fold in suite.written.folds:
             for seed in tree.seeds(row):
-                if only is None or only.matches(fields_of(row, suite.written.seeds if seed is None else seed, fold)):
+                if wanted(row, seed, fold):
                     picked.append((row, seed, fold, tree.add_run(row, seed, fold)))
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
         raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
@@ -88,7 +93,7 @@ def make(
         for row, reason in suite.excluded
         for fold in suite.written.folds
         for seed in tree.seeds(row)
-        if only is None or only.matches(fields_of(row, suite.written.seeds if seed is None else seed, fold))
+        if wanted(row, seed, fold)
     ]
     return Plan(suite=suite.name, runs=tuple(runs), nodes=nodes, problems=tuple(problems))
 

@@ -101,7 +101,7 @@ def headers(results: Path) -> tuple[list[Header], list[str]]:
     problems: list[str] = []
     for path in _record_paths(results):
         try:
-            found.append(_read(path, Header))
+            found.append(read_file(path, Header))
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda header: header.created)
@@ -163,7 +163,7 @@ def read(results: Path) -> Reading:
             suites[suite.name] = suite
     for path in _record_paths(results):
         try:
-            found.append((_read(path, Record), path))
+            found.append((read_file(path, Record), path))
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda pair: (pair[0].created, pair[1].name))
@@ -175,7 +175,8 @@ def read(results: Path) -> Reading:
     )
 
 
-def _read(path: Path, kind: type[records.AnyRecord]) -> records.AnyRecord:
+def read_file(path: Path, kind: type[records.AnyRecord]) -> records.AnyRecord:
+    """Read one file of any kind of record; raise RecordError, naming it, if that fails."""
     try:
         return records.decode(path.read_bytes(), kind, str(path))
     except OSError as error:
@@ -197,7 +198,7 @@ def _newest_suite(folder: Path) -> tuple[SuiteRecord | None, list[str]]:
     problems = []
     for path in sorted(folder.glob("suite-*.json")):
         try:
-            suite = _read(path, SuiteRecord)
+            suite = read_file(path, SuiteRecord)
         except RecordError as error:
             problems.append(str(error))
             continue

@@ -329,8 +329,8 @@ def _labels(catalog: Catalog, kind: str, written: Sequence[str], uses: list[Use]
     """Return calls as a reader knows them: paths without their folders, unless two would then look alike."""
     short = []
     for call, use in zip(written, uses, strict=True):
-        for key in catalog.card(kind, use.name).literals.get("PATHS", ()):
-            call = call.replace(str(use.parameters[key]), Path(str(use.parameters[key])).name)
+        for path in catalog.paths(kind, use).values():
+            call = call.replace(path, Path(path).name)
         short.append(call)
     return short if len(set(short)) == len(short) else list(written)
 

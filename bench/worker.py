@@ -76,9 +76,10 @@ def _train_or_derive(task: Task) -> Record:
         for door, parameters in _doors(catalog, task.node.cell, "data"):
             split = door(split, **parameters)
 
-    make = _train if task.node.kind == "train" else _derive
-    if make is _train and not is_trained(catalog.card("architectures", task.node.cell.architecture.name)):
-        make = _read
+    if task.node.kind == "derive":
+        make = _derive
+    else:
+        make = _train if is_trained(catalog.card("architectures", task.node.cell.architecture.name)) else _read
     artifact, figures, series, jit_compile = make(task, catalog, split, phases)
 
     with phases("evaluate"):

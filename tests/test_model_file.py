@@ -21,15 +21,15 @@ pytestmark = pytest.mark.slow
 CATALOG = Catalog()
 
 
-def softmax_network(folder: Path, *, outputs: int = 10, activation: str | None = "softmax") -> keras.Model:
+def softmax_network(*, outputs: int = 10, activation: str | None = "softmax") -> keras.Model:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
     return keras.Model(inputs, keras.layers.Dense(outputs, activation=activation)(x))
 
 
-def evaluated(path: Path, place: Path, *techniques: str, dataset: str = "digits", **parameters: object) -> Record:
-    """Run the node of a model file as a worker does."""
+def task_of(path: Path, place: Path, *, dataset: str = "digits", **parameters: object) -> Task:
+    """Return the node of a model file as a worker is handed it."""
     inside = "".join(f", {key}={value!r}" for key, value in parameters.items())
     cell = Cell(
         dataset=CATALOG.resolve("datasets", dataset),
@@ -37,20 +37,14 @@ def evaluated(path: Path, place: Path, *techniques: str, dataset: str = "digits"
         architecture=CATALOG.resolve("architectures", f"model_file(path='{path}'{inside})"),
         training=Training(validation=0.0),
     )
-    node = Node(
-        id="n",
-        kind="train",
-        cell_id="n",
-        cell=cell,
-        seed=None,
-        fold=0,
-        status="new",
-        reason="",
-        cost_s=0.0,
-        code=CATALOG.files("architectures", cell.architecture) | CATALOG.files("datasets", cell.dataset),
-    )
-    home = Home(place / "home", "s")
-    return worker.execute(Task(node, "s", home, (), None, None, threads=1, backend="tensorflow"))
+    code = CATALOG.files("architectures", cell.architecture) | CATALOG.files("datasets", cell.dataset)
+    node = Node("n", "train", "n", cell, None, 0, "new", "", 0.0, code)
+    return Task(node, "s", Home(place / "home", "s"), (), None, None, threads=1, backend="tensorflow")
+
+
+def evaluated(path: Path, place: Path, *, dataset: str = "digits", **parameters: object) -> Record:
+    """Run the node of a model file as a worker does."""
+    return worker.execute(task_of(path, place, dataset=dataset, **parameters))
 
 
 def exported(model: keras.Model, path: Path) -> Path:
@@ -88,7 +82,7 @@ def onnx_of(model: keras.Model, path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".tflite", ".onnx"])
 def test_every_format_is_judged_alike(tmp_path: Path, suffix: str) -> None:
-    model = softmax_network(tmp_path)
+    model = softmax_network()
     record = evaluated(exported(model, tmp_path / f"mine{suffix}"), tmp_path)
     assert record.status == "finished", record.error
     split = data.prepare(CATALOG, Use("digits"), 0, 0.0)
@@ -105,7 +99,7 @@ def test_every_format_is_judged_alike(tmp_path: Path, suffix: str) -> None:
 def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    model, images = softmax_network(tmp_path), data.prepare(CATALOG, Use("digits"), 0, 0.0).train.x[:50]
+    model, images = softmax_network(), data.prepare(CATALOG, Use("digits"), 0, 0.0).train.x[:50]
     model.export(
         tmp_path / "mine.tflite",
         format="litert",
@@ -125,7 +119,7 @@ def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) ->
 
 
 def test_logits_are_seen_from_the_answers_or_said(tmp_path: Path) -> None:
-    path = exported(softmax_network(tmp_path, activation=None), tmp_path / "mine.keras")
+    path = exported(softmax_network(activation=None), tmp_path / "mine.keras")
     seen, said = evaluated(path, tmp_path), evaluated(path, tmp_path, outputs="logits")
     assert seen.artifact is not None
     assert seen.artifact.outputs == "logits"
@@ -133,7 +127,7 @@ def test_logits_are_seen_from_the_answers_or_said(tmp_path: Path) -> None:
 
 
 def test_a_network_that_wants_another_scale_is_given_it(tmp_path: Path) -> None:
-    model = softmax_network(tmp_path)
+    model = softmax_network()
     inputs = keras.Input((8, 8, 1))
     bare = keras.Model(inputs, model.layers[-1](keras.layers.Flatten()(inputs)))
     exported(bare, tmp_path / "bare.keras")
@@ -160,25 +154,25 @@ def faulty(folder: Path, fault: str) -> tuple[Path, str]:
     path = folder / "mine.keras"
     match fault:
         case "width":
-            return exported(softmax_network(folder, outputs=7), path), "outputs of shape (7,), the dataset needs (10,)"
+            return exported(softmax_network(outputs=7), path), "outputs of shape (7,), the dataset needs (10,)"
         case "shape":
             inputs = keras.Input((32, 32, 3))
             model = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(inputs)))
             return exported(model, path), "does not take examples of shape (8, 8, 1)"
         case "two":
-            model = softmax_network(folder)
+            model = softmax_network()
             return exported(keras.Model(model.inputs, [model.output, model.output]), path), "2 outputs; one of each"
         case "code":
             inputs = keras.Input((8, 8, 1))
             model = keras.Model(inputs, keras.layers.Lambda(lambda x: x[:, 0])(inputs))
             return exported(model, folder / "mine.h5"), "Lambda"
         case "climbing":
-            exported(softmax_network(folder), path)
+            exported(softmax_network(), path)
             with zipfile.ZipFile(path, "a") as archive:
                 archive.writestr("../evil", "x")
             return path, "would leave its folder"
         case "bomb":
-            exported(softmax_network(folder), path)
+            exported(softmax_network(), path)
             with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr("assets/zeros", b"\0" * 80_000_000)
             return path, "that would become"
@@ -201,21 +195,13 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path: Path, fault: 
 
 
 def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
-    path = exported(softmax_network(tmp_path), tmp_path / "mine.keras")
+    path = exported(softmax_network(), tmp_path / "mine.keras")
     planned = CATALOG.files("architectures", CATALOG.resolve("architectures", f"model_file(path='{path}')"))
-    exported(softmax_network(tmp_path, activation=None), path)
-    task = _task(path, tmp_path)
+    exported(softmax_network(activation=None), path)
+    task = task_of(path, tmp_path)
     record = worker.execute(msgspec.structs.replace(task, node=msgspec.structs.replace(task.node, code=planned)))
     assert record.error is not None
     assert "changed since the run was planned" in record.error.message
-
-
-def _task(path: Path, place: Path) -> Task:
-    cell = Cell(
-        dataset=Use("digits"), source="", architecture=CATALOG.resolve("architectures", f"model_file(path='{path}')")
-    )
-    node = Node("n", "train", "n", cell, None, 0, "new", "", 0.0, {})
-    return Task(node, "s", Home(place / "home"), (), None, None, threads=1, backend="tensorflow")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +217,7 @@ def test_what_a_file_cannot_go_through_is_known_before(
     tmp_path: Path, name: str, techniques: list[str], says: str
 ) -> None:
     (tmp_path / name).touch()
-    cell = _task(tmp_path / name, tmp_path).node.cell
+    cell = task_of(tmp_path / name, tmp_path).node.cell
     cards = CATALOG.card("datasets", "digits"), CATALOG.card("architectures", "model_file")
     reason = unsupported(cell, *cards, tuple(CATALOG.card("techniques", t) for t in techniques), "tensorflow")
     assert says in reason

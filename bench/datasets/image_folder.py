@@ -62,9 +62,9 @@ def _parts(files: Files) -> dict[str, dict[str, list[str]]]:
     stripped = dict(zip(paths, files.names, strict=True))
     tops = {path.parts[0].lower() for path in paths}
     split = tops & set(TRAIN) and tops & {*TEST, *VALIDATION}
-    for name in sorted(tops - {*TRAIN, *TEST, *VALIDATION}):
-        if split:
-            raise DataError(f"{files.path}: '{name}' lies beside the parts; take it out of there")
+    strangers = sorted(tops - {*TRAIN, *TEST, *VALIDATION})
+    if split and strangers:
+        raise DataError(f"{files.path}: '{strangers[0]}' lies beside the parts; take it out of there")
     held_out = TEST if tops & set(TEST) else VALIDATION
     found: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}} if split else {"train": {}}
     for path, name in stripped.items():

@@ -19,7 +19,7 @@ from msgspec import Struct
 from pebble import ProcessExpired, ProcessPool
 
 from bench import store
-from bench.errors import DataError
+from bench.errors import DataError, first_line
 from bench.measure.profiles import PROFILES
 from bench.plan import Plan
 from bench.records import Artifact, Record, Status, Use
@@ -253,8 +253,7 @@ def _outcome(future: Future[Any], task: Task) -> Any:
             return failure(task, "out_of_memory", "Killed", "the worker was killed (signal 9), most likely for memory")
         return failure(task, "failed", "WorkerDied", f"the worker process died with exit code {error.exitcode}")
     except Exception as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0]
-        return failure(task, "failed", type(error).__name__, message, getattr(error, "traceback", None))
+        return failure(task, "failed", type(error).__name__, first_line(error), getattr(error, "traceback", None))
 
 
 def _measured(task: Task, samples: list[Sample]) -> Record:
