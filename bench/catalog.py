@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import PluginError, nearest
-from bench.fingerprints import PACKAGE, code_of, listing
+from bench.planning.fingerprints import PACKAGE, code_of, listing
 from bench.records import Activation, DataOptions, Initializer, Use
 
 DOORS = {

@@ -19,8 +19,8 @@ from bench.errors import BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError
 
 if TYPE_CHECKING:
     from bench.catalog import Catalog
-    from bench.plan import Plan
-    from bench.suite import Suite
+    from bench.planning.plan import Plan
+    from bench.planning.suite import Suite
 
 KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics", "suites")
 
@@ -149,9 +149,10 @@ def export(options: argparse.Namespace) -> int:
 
 def data(options: argparse.Namespace) -> int:
     """Look at a dataset: classes, images or columns, missing values, duplicates."""
-    from bench import data as datasets
-    from bench import dataset_record, exploration, overview
+    from bench import dataset_record, overview
     from bench.catalog import OPTIONS
+    from bench.work import data as datasets
+    from bench.work import exploration
 
     catalog = _catalog(options)
     use = catalog.resolve("datasets", options.name)
@@ -177,7 +178,7 @@ def schema(options: argparse.Namespace) -> int:
     """Print the JSON Schema of suite files or of records."""
     import msgspec
 
-    from bench import suite
+    from bench.planning import suite
     from bench.records import Record
 
     found = suite.schema() if options.of == "suite" else msgspec.json.schema(Record)
@@ -204,8 +205,8 @@ def clean(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
-    from bench import plan as planning
-    from bench import suite as suites
+    from bench.planning import plan as planning
+    from bench.planning import suite as suites
     from bench.query import Query
     from bench.tasks import home
 

@@ -1,7 +1,7 @@
 """What is known of a dataset once it has been looked at: `results/datasets/<name>-<digest>.json`.
 
 Written by the first run that needs the dataset and by `bench data`; the site shows it without
-the data. See `bench.exploration` for who fills it.
+the data. See `bench.work.exploration` for who fills it.
 """
 
 from hashlib import sha256

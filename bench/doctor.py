@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from bench.catalog import Card, Catalog
-from bench.downloads import cache
+from bench.files.downloads import cache
 from bench.measure.hardware import hardware
 
 BACKENDS = ("tensorflow", "jax", "torch")

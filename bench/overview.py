@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from bench import suite as suites
 from bench.catalog import KINDS, OPTION_PARAMETERS, Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord
 from bench.errors import BenchError, nearest
-from bench.plan import Plan
+from bench.planning import suite as suites
+from bench.planning.plan import Plan
+from bench.planning.tree import run_id
 from bench.records import Record
 from bench.runner.watch import duration
 from bench.store import Reading
-from bench.tree import run_id
 
 
 def rows(kind: str | None, catalog: Catalog) -> list[dict[str, Any]]:

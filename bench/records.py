@@ -244,7 +244,7 @@ class Fault(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One executed node. See the modules `bench.worker` (who fills it) and `bench.store` (where it lies)."""
+    """One executed node. See the modules `bench.work.worker` (who fills it) and `bench.store` (where it lies)."""
 
     schema: int = SCHEMA
     created: str

@@ -11,14 +11,14 @@ from rich.table import Table
 from bench import store
 from bench.catalog import Catalog
 from bench.measure.hardware import hardware
-from bench.plan import Plan
+from bench.planning.plan import Plan
+from bench.planning.suite import Suite
+from bench.planning.tree import Node, node_id, run_id
 from bench.records import Record, Status
 from bench.runner import local
 from bench.runner.machine_lock import hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
-from bench.suite import Suite
 from bench.tasks import commit, failure, home
-from bench.tree import Node, node_id, run_id
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
 
@@ -31,7 +31,7 @@ def run_suite(
     results: Path,
     workers: int | None,
     timeout_s: float | None,
-    worker: str = "bench.worker",
+    worker: str = "bench.work.worker",
 ) -> bool:
     """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
     console = Console()

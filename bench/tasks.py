@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench.fingerprints import versions
 from bench.measure.hardware import hardware
+from bench.planning.fingerprints import versions
+from bench.planning.tree import Node
 from bench.records import Artifact, Fault, Provenance, Record, Status, Use
 from bench.store import now
-from bench.tree import Node
 
 PACKAGES = (
     "ai-edge-litert",

@@ -1,6 +1,6 @@
 """A worker without TensorFlow, so that the whole flow can be tested in seconds.
 
-It does what `bench.worker` promises: `execute` returns a record and leaves an artifact, `sample`
+It does what `bench.work.worker` promises: `execute` returns a record and leaves an artifact, `sample`
 returns timings. Magic learning rates make it crash, hang, diverge or raise.
 """
 

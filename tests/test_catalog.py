@@ -7,7 +7,7 @@ import pytest
 
 from bench.catalog import DOORS, KINDS, OPTION_PARAMETERS, OPTIONS, Catalog, parse_call
 from bench.errors import PluginError
-from bench.fingerprints import code_of, fingerprint
+from bench.planning.fingerprints import code_of, fingerprint
 from bench.records import Use
 
 CATALOG = Catalog()
@@ -138,7 +138,7 @@ def test_comments_and_docstrings_do_not_change_the_code(tmp_path: Path) -> None:
 
 def test_code_includes_what_is_imported_from_bench_but_not_the_plumbing() -> None:
     code = CATALOG.code("techniques", "prune")
-    assert {"techniques/prune", "twin", "training", "data"} <= code.keys()
+    assert {"techniques/prune", "work/twin", "work/training", "work/data"} <= code.keys()
     assert not {"records", "errors", "catalog", "store"} & code.keys()
     assert code_of("twin", Path("bench/twin.py").absolute()).keys() == {"twin"}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench import starters
-from bench import suite as suites
 from bench.catalog import Catalog
 from bench.cli import main
 from bench.errors import BenchError
+from bench.planning import suite as suites
 
 
 @pytest.mark.usefixtures("workplace")

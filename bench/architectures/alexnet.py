@@ -20,8 +20,8 @@ from typing import Any
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
-from bench.normalization import local_response
+from bench.blocks.initializers import initializer as weights
+from bench.blocks.normalization import local_response
 from bench.records import Activation, Initializer
 
 INPUT = "image"

@@ -15,9 +15,9 @@ SHI-Labs/Compact-Transformers, 200 epochs with strong augmentation)
 
 from keras import KerasTensor, layers, ops
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
+from bench.blocks.transformer import attend, feed_forward, learned
 from bench.records import Activation, Initializer
-from bench.transformer import attend, feed_forward, learned
 
 INPUT = "image"
 SMALLEST_SIDE = 8

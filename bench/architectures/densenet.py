@@ -13,7 +13,7 @@ Expect: 94.76 % on CIFAR-10 with augmentation (the paper, depth 40, 300 epochs);
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

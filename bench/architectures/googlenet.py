@@ -14,8 +14,8 @@ paper, seven networks and 144 crops)
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
-from bench.normalization import local_response
+from bench.blocks.initializers import initializer as weights
+from bench.blocks.normalization import local_response
 from bench.records import Activation, Initializer
 
 INPUT = "image"

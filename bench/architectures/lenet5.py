@@ -14,7 +14,7 @@ Expect: 99.05 % on MNIST (the paper); 99.0 % after 12 epochs without distortions
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

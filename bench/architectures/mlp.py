@@ -10,7 +10,7 @@ Expect: 98.4 % on MNIST with 800 hidden units (Simard 2003)
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "any"

@@ -10,7 +10,7 @@ Expect: 99.22 % on MNIST after 15 epochs (the example)
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

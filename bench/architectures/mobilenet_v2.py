@@ -14,7 +14,7 @@ Expect: 94.43 % on CIFAR-10 from scratch (kuangliu/pytorch-cifar); 72.0 % on Ima
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

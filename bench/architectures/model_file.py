@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import keras
 
-from bench.archives import open_archive
 from bench.errors import DataError, Unsupported, first_line
+from bench.files.archives import open_archive
 
 INPUT = "any"
 PATHS = ("path",)

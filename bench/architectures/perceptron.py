@@ -12,7 +12,7 @@ Expect: 88 % on MNIST for a linear classifier with squared error (LeCun 1998); 9
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Initializer
 
 INPUT = "any"

@@ -11,8 +11,8 @@ Expect: 92.49 % on CIFAR-10 after 64,000 steps with augmentation (the paper); 93
 
 from keras import KerasTensor
 
+from bench.blocks.residual import residual_network
 from bench.records import Activation, Initializer
-from bench.residual import residual_network
 
 INPUT = "image"
 SMALLEST_SIDE = 4

@@ -11,7 +11,7 @@ Expect: 87.19 % on CIFAR-10 (the published network, measured on all 10,000 test 
 
 from keras import KerasTensor, layers, regularizers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

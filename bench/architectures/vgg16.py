@@ -17,7 +17,7 @@ from typing import Literal
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"

@@ -12,9 +12,9 @@ Expect: 80 % on CIFAR-10 from scratch, patches of 4, 512 wide, 200 epochs (kenta
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
+from bench.blocks.transformer import attend, feed_forward, learned
 from bench.records import Activation, Initializer
-from bench.transformer import attend, feed_forward, learned
 
 INPUT = "image"
 SMALLEST_SIDE = 4

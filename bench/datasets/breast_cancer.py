@@ -15,7 +15,7 @@ Expect: 97.5 % by cross-validation with a separating plane (Wolberg 1995)
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from bench.data import Column, Dataset
+from bench.work.data import Column, Dataset
 
 HANDLE = "scikit-learn/breast_cancer/versions/1"
 INPUT = "table"

@@ -11,9 +11,9 @@ Licence: none stated by the authors; free for research, please cite
 Expect: 91.25 % for ResNet-20 (He 2015), 87.2 % for MLPerf Tiny's ResNet-8
 """
 
-from bench.cifar import read
-from bench.data import Dataset
-from bench.downloads import download, find, published
+from bench.files.cifar import read
+from bench.files.downloads import download, find, published
+from bench.work.data import Dataset
 
 HANDLE = "pankrzysiu/cifar10-python/versions/1"
 INPUT = "image"

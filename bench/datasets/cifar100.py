@@ -19,10 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cifar import read
-from bench.data import Dataset
-from bench.downloads import download, find, published
 from bench.errors import DataError
+from bench.files.cifar import read
+from bench.files.downloads import download, find, published
+from bench.work.data import Dataset
 
 HANDLE = "fedesoriano/cifar100/versions/1"
 INPUT = "image"

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench.data import Array, Column, Dataset
 from bench.errors import DataError, nearest
-from bench.tables import codes, numbers, read_table
+from bench.files.tables import codes, numbers, read_table
+from bench.work.data import Array, Column, Dataset
 
 HANDLE = "csv"
 INPUT = "table"

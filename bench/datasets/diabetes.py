@@ -17,9 +17,9 @@ Expect: ROC-AUC 0.80–0.83 and accuracy 75–77 % for small neural networks, by
 
 import numpy as np
 
-from bench.data import Column, Dataset
-from bench.downloads import download, find
-from bench.tables import read_table
+from bench.files.downloads import download, find
+from bench.files.tables import read_table
+from bench.work.data import Column, Dataset
 
 HANDLE = "uciml/pima-indians-diabetes-database/versions/1"
 INPUT = "table"

@@ -16,7 +16,7 @@ Expect: 98 % for an MLP, 99 % for small convolutional networks (measured here)
 import numpy as np
 from sklearn.datasets import load_digits
 
-from bench.data import Dataset
+from bench.work.data import Dataset
 
 HANDLE = "scikit-learn/digits/versions/1"
 INPUT = "image"

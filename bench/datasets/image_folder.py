@@ -17,9 +17,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.data import Dataset
 from bench.errors import DataError
-from bench.images import Files, decode
+from bench.files.images import Files, decode
+from bench.work.data import Dataset
 
 HANDLE = "image_folder"
 INPUT = "image"

@@ -16,11 +16,11 @@ Expect: above 99 % for any small convolutional network
 
 import numpy as np
 
-from bench.data import Dataset
-from bench.downloads import cache, download
 from bench.errors import DataError
-from bench.fingerprints import listing
-from bench.images import Files, decode
+from bench.files.downloads import cache, download
+from bench.files.images import Files, decode
+from bench.planning.fingerprints import listing
+from bench.work.data import Dataset
 
 HANDLE = "andrewmvd/medical-mnist/versions/1"
 INPUT = "image"

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Dataset
-from bench.downloads import download, published
 from bench.errors import DataError
+from bench.files.downloads import download, published
+from bench.work.data import Dataset
 
 HANDLE = "hojjatk/mnist-dataset/versions/1"
 INPUT = "image"

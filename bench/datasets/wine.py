@@ -13,7 +13,7 @@ Expect: 98.9 % by leaving one out, with linear discriminant analysis (Aeberhard 
 import numpy as np
 from sklearn.datasets import load_wine
 
-from bench.data import Column, Dataset
+from bench.work.data import Column, Dataset
 
 HANDLE = "scikit-learn/wine/versions/1"
 INPUT = "table"

@@ -16,9 +16,9 @@ Expect: mean absolute error 0.51 for a neural network, 0.46 for a support vector
 
 import numpy as np
 
-from bench.data import Column, Dataset
-from bench.downloads import download, find
-from bench.tables import read_table
+from bench.files.downloads import download, find
+from bench.files.tables import read_table
+from bench.work.data import Column, Dataset
 
 HANDLE = "uciml/red-wine-quality-cortez-et-al-2009/versions/2"
 INPUT = "table"

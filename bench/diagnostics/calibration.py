@@ -9,8 +9,8 @@ Paper: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neu
 import numpy as np
 from scipy.special import softmax
 
-from bench.evaluation import Outcome
 from bench.records import Diagnosis, Series
+from bench.work.evaluation import Outcome
 
 TASKS = ("classification", "hierarchical")
 

@@ -15,10 +15,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from bench.deployment import Deployed
 from bench.measure.profiles import PROFILES, Profile
 from bench.records import MeasureSpec
 from bench.tasks import BatchSamples
+from bench.work.deployment import Deployed
 
 WINDOW = 16
 """Calls in each of the two windows that a warm-up compares."""

@@ -21,14 +21,14 @@ from pebble import ProcessExpired, ProcessPool
 from bench import store
 from bench.errors import DataError, first_line
 from bench.measure.profiles import PROFILES
-from bench.plan import Plan
+from bench.planning.plan import Plan
+from bench.planning.tree import Node
 from bench.records import Artifact, Record, Status, Use
 from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
 from bench.tasks import Home, Progress, Sample, Task, failure, provenance, record
-from bench.tree import Node
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 24
@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True):
     diagnostics: tuple[Use, ...]
     commit: str | None
     dirty: bool | None
-    worker: str = "bench.worker"
+    worker: str = "bench.work.worker"
     """Module with `execute` and `sample`; tests put a light one in its place."""
 
 
@@ -102,7 +102,7 @@ class _Execution:
         """Make sure that every dataset is there and has a record."""
         for use in datasets.values():
             arguments = (use, self._settings.plugins, self._settings.results)
-            future = self._pool("").schedule(call, args=("bench.exploration:survey", *arguments))
+            future = self._pool("").schedule(call, args=("bench.work.exploration:survey", *arguments))
             self._wait_for(future)
             try:
                 fault = future.result()

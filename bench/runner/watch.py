@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bench.plan import Plan
+from bench.planning.plan import Plan
+from bench.planning.tree import Node
 from bench.records import Record
 from bench.tasks import Progress
-from bench.tree import Node
 
 
 class Watch(Protocol):

@@ -6,7 +6,7 @@ sets up a data pipeline and callbacks, which costs tens of milliseconds whatever
 
 import keras
 
-from bench.deployment import Deployable, Deployed
+from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras",)
 PACKAGES = ("keras", "tensorflow")

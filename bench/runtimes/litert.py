@@ -13,8 +13,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from bench.deployment import Deployable, Deployed
 from bench.errors import Unsupported
+from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras", "litert")
 BACKENDS = ("tensorflow",)

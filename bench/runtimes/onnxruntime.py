@@ -7,8 +7,8 @@ Needs the extra: pip install "keras-bench[onnx]".
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.deployment import Deployable, Deployed
 from bench.errors import Unsupported
+from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("onnx",)
 PACKAGES = ("onnxruntime",)

@@ -7,7 +7,7 @@ Python in between and without XLA. This is what a TensorFlow server runs.
 import keras
 import tensorflow as tf
 
-from bench.deployment import Deployable, Deployed
+from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras",)
 BACKENDS = ("tensorflow",)

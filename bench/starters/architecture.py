@@ -9,7 +9,7 @@ Expect: the accuracy that the paper gives, on which dataset
 
 from keras import KerasTensor, layers
 
-from bench.initializers import initializer as weights
+from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "image"  # or "table", or "any"

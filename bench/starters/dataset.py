@@ -11,9 +11,9 @@ Expect: the best figure that is published, and whose it is
 
 import numpy as np
 
-from bench.data import Column, Dataset
+from bench.work.data import Column, Dataset
 
-HANDLE = "NAME/versions/1"  # of a Kaggle dataset `owner/name/versions/1`; see bench.downloads.download
+HANDLE = "NAME/versions/1"  # of a Kaggle dataset `owner/name/versions/1`; see bench.files.downloads.download
 INPUT = "table"  # or "image": then x is uint8 (n, height, width, channels)
 TASK = "classification"  # or "regression": then y is float32 and classes stay empty
 SHAPE = (2,)

@@ -10,7 +10,7 @@ Expect: what it changes, on which network and dataset
 
 import keras
 
-from bench.training import Tensor
+from bench.work.training import Tensor
 
 INPUT = "image"  # or "table", or "any"
 

@@ -12,7 +12,7 @@ Expect: +3.7 points for ResNet-8 on CIFAR-10 after 12 epochs (measured here, one
 import keras
 from keras import ops
 
-from bench.training import Tensor
+from bench.work.training import Tensor
 
 INPUT = "image"
 

@@ -11,7 +11,7 @@ Expect: less overfitting of dense layers; little effect on small networks that e
 import keras
 
 from bench.errors import Unsupported
-from bench.network import MAIN
+from bench.work.network import MAIN
 
 
 def model(model: keras.Model, *, rate: float = 0.25) -> keras.Model:

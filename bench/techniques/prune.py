@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from bench import training, twin
 from bench.errors import Unsupported
+from bench.work import training, twin
 
 BACKENDS = ("tensorflow",)
 TASKS = ("classification",)

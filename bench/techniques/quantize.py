@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench import training
+from bench.work import training
 
 BACKENDS = ("tensorflow",)
 INPUT = "image"

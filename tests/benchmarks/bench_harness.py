@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import sample_suites
 
-from bench import plan, site, store, suite
+from bench import site, store
 from bench.catalog import Catalog
+from bench.planning import plan, suite
 
 RECORDS = 2000
 

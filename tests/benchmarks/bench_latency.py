@@ -13,12 +13,13 @@ os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OM
 
 import pytest
 
-from bench import data, deployment, plan, suite
 from bench.catalog import Catalog
-from bench.deployment import Deployable
+from bench.planning import plan, suite
+from bench.planning.tree import Node
 from bench.runner.machine_lock import hold
 from bench.tasks import home
-from bench.tree import Node
+from bench.work import data, deployment
+from bench.work.deployment import Deployable
 
 CATALOG = Catalog()
 

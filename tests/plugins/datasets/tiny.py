@@ -9,7 +9,7 @@ Licence: MIT
 
 import numpy as np
 
-from bench.data import Dataset
+from bench.work.data import Dataset
 
 HANDLE = "tests/tiny/versions/1"
 INPUT = "image"

@@ -1,0 +1,1 @@
+"""Files that may be missing, damaged or hostile → arrays."""

@@ -1,0 +1,382 @@
+"""suites/*.yaml → Suite: everything that a person may write, checked before any compute.
+
+`SuiteFile` is the file as written and gives the JSON Schema; `Suite` is the same with every
+plugin call resolved and the grid unfolded into cells.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+from msgspec import Struct
+
+from bench.catalog import Catalog
+from bench.errors import PluginError, SuiteError, nearest
+from bench.planning.located_yaml import Located
+from bench.query import Query, fields_of
+from bench.records import (
+    Cell,
+    Claim,
+    Exclusion,
+    MeasureSpec,
+    NotNegative,
+    PluginNote,
+    Positive,
+    SuiteCell,
+    SuiteRecord,
+    Training,
+    Use,
+    canonical,
+    cell_id,
+)
+from bench.store import now
+
+MOST_CELLS = 1_000_000
+
+
+def _several(type_: Any) -> Any:
+    return Annotated[list[type_], msgspec.Meta(min_length=1)]
+
+
+def _axes_of_training() -> type[msgspec.Struct]:
+    """Return `Training` with every field optional and, beside its type, a list of it."""
+    fields = [
+        (field.name, Union[field.type, _several(field.type), None], None)  # noqa: UP007 (a type made at run time)
+        for field in msgspec.structs.fields(Training)
+    ]
+    return msgspec.defstruct("TrainingAxes", fields, forbid_unknown_fields=True, kw_only=True, frozen=True)
+
+
+TrainingAxes = _axes_of_training()
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """A struct that refuses keys it does not know."""
+
+
+class Expect(Strict, frozen=True):
+    """What a run of the whole suite costs, for the reader."""
+
+    duration: str = ""
+    hardware: str = ""
+
+
+class Rule(Strict, frozen=True):
+    """Cells that an expression picks, and why."""
+
+    when: str
+    reason: str
+
+
+class Measure(Strict, frozen=True):
+    """How finished networks are timed."""
+
+    profile: Literal["smoke", "standard", "rigorous"] = "standard"
+    runtimes: tuple[str, ...] = ("keras_predict", "tf_function", "litert")
+    batch_sizes: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)] = (1, 64)
+    threads: Positive = 1
+    seeds: Literal["first", "all"] = "first"
+    """Latency hardly depends on the weights: one seed's artifact of each cell is enough."""
+
+
+class SuiteFile(Strict, frozen=True):
+    """A suite as a person writes it."""
+
+    title: str
+    datasets: Annotated[list[str], msgspec.Meta(min_length=1)]
+    architectures: Annotated[list[str], msgspec.Meta(min_length=1)]
+    recipes: Annotated[dict[str, list[str]], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: {"baseline": []}
+    )
+    """Named lists of techniques, applied in order."""
+    about: str = ""
+    expect: Expect = Expect()
+    baseline: str | None = None
+    """The recipe that the others are judged against; the first one unless named."""
+    training: TrainingAxes = TrainingAxes()  # type: ignore[valid-type]
+    seeds: Annotated[tuple[NotNegative, ...], msgspec.Meta(min_length=1)] = (0, 1, 2)
+    folds: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=4)], ...], msgspec.Meta(min_length=1)] = (0,)
+    include: list[Rule] = []
+    """If there are any, a cell must match one of them to stay."""
+    exclude: list[Rule] = []
+    """A cell that matches one of these is left out."""
+    measure: Measure = Measure()
+    diagnostics: list[str] = []
+    findings: list[Claim] = []
+    threads: Positive | None = None
+    """CPU threads of each training; all cores unless set. Part of the result, unlike `--workers`."""
+    timeout_s: Positive | None = None
+    """Seconds after which a node is stopped; no limit unless set."""
+
+
+class Suite(Struct, frozen=True):
+    """A checked suite: every call resolved, the grid unfolded."""
+
+    name: str
+    path: Path
+    digest: str
+    written: SuiteFile
+    baseline: str
+    cells: tuple[SuiteCell, ...]
+    exclusions: tuple[Exclusion, ...]
+    excluded: tuple[tuple[SuiteCell, str], ...]
+    measures: tuple[MeasureSpec, ...]
+    diagnostics: tuple[Use, ...]
+
+    def record(self, catalog: Catalog) -> SuiteRecord:
+        """Return what `results/` keeps of the suite, enough to draw its pages without the plugins."""
+        written = self.written
+        uses = {("datasets", cell.cell.dataset.name) for cell in self.cells}
+        uses |= {("architectures", cell.cell.architecture.name) for cell in self.cells}
+        uses |= {("techniques", use.name) for cell in self.cells for use in cell.cell.techniques}
+        uses |= {("runtimes", spec.runtime.name) for spec in self.measures}
+        cards = [catalog.card(kind, name) for kind, name in sorted(uses)]
+        return SuiteRecord(
+            created=now(),
+            name=self.name,
+            digest=self.digest,
+            title=written.title,
+            about=written.about,
+            expect={"duration": written.expect.duration, "hardware": written.expect.hardware},
+            axes={
+                "datasets": written.datasets,
+                "architectures": written.architectures,
+                "recipes": list(written.recipes),
+                **{name: [str(value) for value in values] for name, values in _training_axes(written).items()},
+            },
+            recipes=written.recipes,
+            baseline=self.baseline,
+            seeds=list(written.seeds),
+            folds=list(written.folds),
+            profile=written.measure.profile,
+            runtimes=[str(spec.runtime) for spec in self.measures],
+            cells=self.cells,
+            exclusions=self.exclusions,
+            findings=tuple(written.findings),
+            plugins={f"{card.kind}/{card.name}": PluginNote(title=card.title, paper=card.paper) for card in cards},
+        )
+
+
+def find(name: str, folder: Path = Path("suites")) -> Path:
+    """Return the file of a suite given by name or path; raise SuiteError with the nearest name."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        if path.is_file():
+            return path
+        raise SuiteError(f"{path}: no such suite file (bench list suites)")
+    if (folder / f"{name}.yaml").is_file():
+        return folder / f"{name}.yaml"
+    known = [found.stem for found in sorted(folder.glob("*.yaml"))]
+    raise SuiteError(f"{folder}/{name}.yaml: no such suite{nearest(name, known)} (bench list suites)")
+
+
+def read(path: Path, catalog: Catalog) -> Suite:
+    """Read and check a suite; raise SuiteError naming file, line, fault and cure."""
+    source = Located(path)
+    written = _convert(source)
+    for key, items in (("seeds", written.seeds), ("folds", written.folds)):
+        for i, item in enumerate(items):
+            if item in items[:i]:
+                raise source.error(f"{key} holds {item} twice", key, i)
+    baseline = written.baseline or next(iter(written.recipes))
+    if baseline not in written.recipes:
+        raise source.error(f"no recipe '{baseline}'{nearest(baseline, written.recipes)}", "baseline")
+    kept, excluded = _select(source, written, _grid(source, written, catalog))
+    for i in range(len(written.findings)):
+        _check_claim(source, written, kept, i)
+    measure = written.measure
+    runtimes = _resolve_all(source, catalog, "runtimes", measure.runtimes, "measure", "runtimes")
+    return Suite(
+        name=path.stem,
+        path=path,
+        digest=sha256(canonical((written, [cell.cell_id for cell in kept]))).hexdigest()[:12],
+        written=written,
+        baseline=baseline,
+        cells=tuple(kept),
+        exclusions=tuple(Exclusion(label=cell.label, reason=reason) for cell, reason in excluded),
+        excluded=tuple(excluded),
+        measures=tuple(
+            MeasureSpec(
+                runtime=runtime,
+                profile=measure.profile,
+                batch_sizes=tuple(sorted(set(measure.batch_sizes))),
+                threads=measure.threads,
+                label=catalog.variant("runtimes", runtime),
+            )
+            for runtime in runtimes
+        ),
+        diagnostics=tuple(_resolve_all(source, catalog, "diagnostics", written.diagnostics, "diagnostics")),
+    )
+
+
+def _convert(source: Located) -> SuiteFile:
+    try:
+        return msgspec.convert(source.value, SuiteFile)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        location = tuple(
+            int(part) if part.isdigit() else part
+            for part in re.findall(r"\.(\w+)|\[(\d+)\]", place)
+            for part in part
+            if part
+        )
+        unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+        if unknown:
+            key = unknown[1]
+            known = _keys_at(location)
+            raise source.error(
+                f"unknown key '{key}'{nearest(key, known)} (known: {', '.join(known)})", *location, key
+            ) from error
+        missing = re.fullmatch(r"Object missing required field `(.*)`", message)
+        if missing:
+            raise source.error(f"the key '{missing[1]}' is missing; add '{missing[1]}: …'", *location) from error
+        name = ".".join(str(part) for part in location)
+        raise source.error(f"{name}: {message[0].lower()}{message[1:]}", *location) from error
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    inner: dict[str, type] = {"training": TrainingAxes, "measure": Measure, "expect": Expect, "findings": Claim}
+    inner |= {"include": Rule, "exclude": Rule}
+    struct = inner.get(str(location[0]), SuiteFile) if location else SuiteFile
+    return [field.name for field in msgspec.structs.fields(struct)]
+
+
+def _resolve_all(source: Located, catalog: Catalog, kind: str, calls: Sequence[str], *location: str | int) -> list[Use]:
+    """Resolve a list of calls; refuse unknown plugins, wrong parameters and doubles, each with its line."""
+    uses: list[Use] = []
+    for i, call in enumerate(calls):
+        try:
+            use = catalog.resolve(kind, call)
+        except PluginError as error:
+            raise source.error(str(error), *location, i) from error
+        # A technique may be applied twice; anything else that stands twice is a slip.
+        if use in uses and kind != "techniques":
+            raise source.error(f"'{call}' is there twice", *location, i)
+        uses.append(use)
+    return uses
+
+
+def _training_axes(written: SuiteFile) -> dict[str, list[Any]]:
+    """Return the training settings that are lists, the further axes of the grid."""
+    values = msgspec.structs.asdict(written.training)
+    return {name: value for name, value in values.items() if isinstance(value, list)}
+
+
+def _trainings(source: Located, written: SuiteFile) -> list[tuple[Training, str]]:
+    """Unfold the training settings into (settings, label of what varies)."""
+    axes = _training_axes(written)
+    for name, values in axes.items():
+        if len({canonical(value) for value in values}) < len(values):
+            raise source.error(f"{name} holds a value twice", "training", name)
+    fixed = {k: v for k, v in msgspec.structs.asdict(written.training).items() if v is not None and k not in axes}
+    varied = [name for name, values in axes.items() if len(values) > 1]
+    found = []
+    for chosen in product(*axes.values()):
+        point = dict(zip(axes, chosen, strict=True))
+        label = ", ".join(f"{name}={point[name]}" for name in varied)
+        found.append((Training(**fixed, **point), label))
+    return found
+
+
+def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCell]:
+    datasets = _resolve_all(source, catalog, "datasets", written.datasets, "datasets")
+    architectures = _resolve_all(source, catalog, "architectures", written.architectures, "architectures")
+    recipes = {
+        name: tuple(_resolve_all(source, catalog, "techniques", calls, "recipes", name))
+        for name, calls in written.recipes.items()
+    }
+    trainings = _trainings(source, written)
+    size = len(datasets) * len(architectures) * len(recipes) * len(trainings)
+    if size > MOST_CELLS:
+        raise source.error(f"the grid has {size:,} cells; more than {MOST_CELLS:,} is surely a slip")
+    sources = {str(use): str(catalog.card("datasets", use.name).literal("HANDLE", use, use.name)) for use in datasets}
+    labels = {
+        "architectures": _labels(catalog, "architectures", written.architectures, architectures),
+        "datasets": _labels(catalog, "datasets", written.datasets, datasets),
+    }
+    cells: dict[str, SuiteCell] = {}
+    for (i, dataset), (j, architecture), recipe, (training, varied) in product(
+        enumerate(datasets), enumerate(architectures), recipes, trainings
+    ):
+        cell = Cell(
+            dataset=dataset,
+            source=sources[str(dataset)],
+            architecture=architecture,
+            techniques=recipes[recipe],
+            training=training,
+        )
+        parts = [labels["architectures"][j], recipe, varied, labels["datasets"][i] if len(datasets) > 1 else ""]
+        row = SuiteCell(
+            cell_id=cell_id(cell),
+            label=" · ".join(part for part in parts if part),
+            dataset=written.datasets[i],
+            architecture=written.architectures[j],
+            recipe=recipe,
+            cell=cell,
+        )
+        if row.cell_id in cells:
+            other = cells[row.cell_id].recipe
+            raise source.error(f"the recipes '{other}' and '{recipe}' are the same", "recipes", recipe)
+        cells[row.cell_id] = row
+    return list(cells.values())
+
+
+def _labels(catalog: Catalog, kind: str, written: Sequence[str], uses: list[Use]) -> list[str]:
+    """Return calls as a reader knows them: paths without their folders, unless two would then look alike."""
+    short = []
+    for call, use in zip(written, uses, strict=True):
+        for path in catalog.paths(kind, use).values():
+            call = call.replace(path, Path(path).name)
+        short.append(call)
+    return short if len(set(short)) == len(short) else list(written)
+
+
+def _select(
+    source: Located, written: SuiteFile, grid: list[SuiteCell]
+) -> tuple[list[SuiteCell], list[tuple[SuiteCell, str]]]:
+    """Apply the include and exclude rules; return the kept cells and the others with their reason."""
+
+    def queries(key: str, rules: list[Rule]) -> list[tuple[Query, Rule, int]]:
+        return [
+            (Query(rule.when, f"{source.path}:{source.line(key, i, 'when')}"), rule, i) for i, rule in enumerate(rules)
+        ]
+
+    include, exclude = queries("include", written.include), queries("exclude", written.exclude)
+    used: set[tuple[str, int]] = set()
+    kept, excluded = [], []
+    for cell in grid:
+        fields = {k: v for k, v in fields_of(cell, None, 0).items() if k not in {"seed", "fold"}}
+        wanted = [i for query, _, i in include if query.matches(fields)]
+        refused = [(i, rule.reason) for query, rule, i in exclude if query.matches(fields)]
+        used |= {("include", i) for i in wanted} | {("exclude", i) for i, _ in refused}
+        if include and not wanted:
+            excluded.append((cell, f"not among the included: {'; '.join(rule.reason for _, rule, _ in include)}"))
+        elif refused:
+            excluded.append((cell, refused[0][1]))
+        else:
+            kept.append(cell)
+    for key, rules in (("include", include), ("exclude", exclude)):
+        for query, _, i in rules:
+            if (key, i) not in used:
+                raise source.error(f"no cell of the grid matches '{query.text}'", key, i, "when")
+    if not kept:
+        raise source.error("the rules exclude every cell of the grid", "exclude" if exclude else "include")
+    return kept, excluded
+
+
+def _check_claim(source: Located, written: SuiteFile, cells: list[SuiteCell], index: int) -> None:
+    claim = written.findings[index]
+    for side in ("compare", "against"):
+        query = Query(getattr(claim, side), f"{source.path}:{source.line('findings', index, side)}")
+        runs = product(cells, written.seeds, written.folds)
+        if not any(query.matches(fields_of(cell, seed, fold)) for cell, seed, fold in runs):
+            raise source.error(f"no run of the suite matches '{query.text}'", "findings", index, side)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of suite files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(SuiteFile)}

@@ -1,0 +1,1 @@
+"""The worker's side: all that trains, judges and describes networks. Heavy."""

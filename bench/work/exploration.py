@@ -1,0 +1,171 @@
+"""A first look at a dataset [heavy: NumPy, pandas, Pillow]: what a person would want to know before training."""
+
+import io
+import sys
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench import dataset_record
+from bench.catalog import OPTIONS, Catalog
+from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
+from bench.errors import DataError, first_line
+from bench.records import DataOptions, Use
+from bench.runner.process import visible
+from bench.store import now
+from bench.work import data
+
+BINS = 20
+TILES, TILES_OF_MANY = 8, 4
+"""Sample images of each class; fewer where there are more than MANY classes."""
+MANY = 20
+LARGEST_TILE = 64
+SMALLEST_LOSSY = 32
+"""Smaller samples are stored without loss."""
+MOST_CORRELATED = 60
+"""A table of correlations with more rows cannot be read."""
+
+
+def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
+    """Load a dataset before any compute is spent and leave its record; return what is wrong with it, if anything is."""
+    plain = Use(use.name, {key: value for key, value in use.parameters.items() if key not in OPTIONS})
+    catalog = Catalog(plugins)
+    with visible():
+        try:
+            dataset = data.load(catalog, plain)
+            if catalog.paths("datasets", plain) or not dataset_record.path(results, plain, dataset.source).exists():
+                dataset_record.write(results, explore(plain, dataset))
+        except DataError as error:
+            return str(error)
+        except (ArithmeticError, TypeError, ValueError) as error:  # no reason not to train
+            print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
+    return None
+
+
+def explore(use: Use, dataset: data.Dataset) -> DatasetRecord:
+    """Look at the training and the test part of fold 0, the use's options applied; reorders the dataset's arrays."""
+    options = DataOptions(**{key: value for key, value in use.parameters.items() if key in OPTIONS})
+    split = data.split(dataset, 0, 0.0, options)
+    facts, train = split.facts, split.train
+    numbers = [i for i, column in enumerate(facts.columns) if not column.categories]
+    correlated, correlations = _correlations(split, numbers)
+    return DatasetRecord(
+        created=now(),
+        dataset=use,
+        source=facts.source,
+        task=facts.task,
+        verified=facts.verified,
+        classes=facts.classes,
+        superclasses=facts.superclasses,
+        parts=(_part("train", train, facts), _part("test", split.test, facts)),
+        folds=data.FOLDS if dataset.x_test is None else None,
+        duplicates=_duplicates(train, split.test),
+        images=_images(split, dataset) if train.x.ndim == 4 else None,
+        columns=tuple(_column(column, train.x[:, i]) for i, column in enumerate(facts.columns)),
+        target=_column(data.Column(facts.target or "target"), train.y) if facts.task == "regression" else None,
+        correlated=correlated,
+        correlations=correlations,
+    )
+
+
+def _part(name: str, part: data.Part, facts: data.Facts) -> PartSummary:
+    counts = tuple(part.counts(len(facts.classes))) if facts.classes else ()
+    return PartSummary(name=name, n=len(part), class_counts=counts, fingerprint=part.fingerprint())
+
+
+def _duplicates(train: data.Part, test: data.Part) -> Duplicates:
+    labels: dict[bytes, set[float]] = {}
+
+    def digests(part: data.Part) -> list[bytes]:
+        found = [blake2b(np.ascontiguousarray(row).data, digest_size=16).digest() for row in part.x]
+        for digest, label in zip(found, part.y, strict=True):
+            labels.setdefault(digest, set()).add(float(label))
+        return found
+
+    first, second = digests(train), digests(test)
+    seen = set(first)
+    return Duplicates(
+        within_train=len(first) - len(seen),
+        test_in_train=sum(digest in seen for digest in second),
+        contradicting=sum(len(labels[digest]) > 1 for digest in (*first, *second)),
+    )
+
+
+def _images(split: data.Split, dataset: data.Dataset) -> ImageSummary:
+    x, y = split.train.x, split.train.y
+    tiles = TILES if len(split.facts.classes) <= MANY else TILES_OF_MANY
+    # Sums over images first, so that no copy of all of them is made.
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    sums = x.sum(axis=(0, 1, 2), dtype=np.float64)
+    squares = sum((image.astype(np.int64) ** 2).sum(axis=(0, 1)) for image in x)
+    means = sums / pixels
+    return ImageSummary(
+        shape=x.shape[1:],
+        channel_means=tuple(round(float(mean), 3) for mean in means),
+        channel_deviations=tuple(round(float(value), 3) for value in np.sqrt(squares / pixels - means**2)),
+        samples={
+            name: _strip([x[row] for row in np.flatnonzero(y == label)[:tiles]])
+            for label, name in enumerate(split.facts.classes)
+        },
+        tiles=tiles,
+        sizes={f"{width} × {height}": n for (width, height), n in dataset.sizes},
+    )
+
+
+def _strip(images: list[NDArray[np.uint8]]) -> bytes:
+    """Return images side by side as WebP, a pixel apart."""
+    tiles = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in images]
+    for tile in tiles:
+        tile.thumbnail((LARGEST_TILE, LARGEST_TILE))
+    if not tiles:
+        return b""
+    width, height = tiles[0].size
+    strip = Image.new("RGBA", ((width + 1) * len(tiles) - 1, height))
+    for i, tile in enumerate(tiles):
+        strip.paste(tile, ((width + 1) * i, 0))
+    out = io.BytesIO()
+    strip.save(out, "WEBP", lossless=height < SMALLEST_LOSSY, quality=80, method=6)
+    return out.getvalue()
+
+
+def _column(column: data.Column, values: data.Array) -> ColumnSummary:
+    numbers: NDArray[np.float64] = values.astype(np.float64)
+    known = numbers[~np.isnan(numbers)]
+    missing = len(numbers) - len(known)
+    if column.categories:
+        counts = np.bincount(known.astype(np.int64), minlength=len(column.categories))
+        return ColumnSummary(
+            name=column.name, missing=missing, counts=tuple(counts.tolist()), categories=column.categories
+        )
+    if not len(known):
+        return ColumnSummary(name=column.name, missing=missing)
+    counts, edges = np.histogram(known, BINS if np.ptp(known) > 0 else 1)
+    return ColumnSummary(
+        name=column.name,
+        missing=missing,
+        mean=float(known.mean()),
+        deviation=float(known.std()),
+        quartiles=tuple(float(value) for value in np.quantile(known, (0, 0.25, 0.5, 0.75, 1))),
+        edges=tuple(float(edge) for edge in edges),
+        counts=tuple(int(count) for count in counts),
+    )
+
+
+def _correlations(
+    split: data.Split, columns: list[int]
+) -> tuple[tuple[str, ...], tuple[tuple[float | None, ...], ...]]:
+    """Return the names and Pearson's correlations of columns of numbers, each pair where both are known."""
+    facts, train = split.facts, split.train
+    if not 2 <= len(columns) <= MOST_CORRELATED:
+        return (), ()
+    names, values = [facts.columns[i].name for i in columns], train.x[:, columns].astype(np.float64)
+    if facts.task == "regression" or len(facts.classes) == 2:
+        names.append(facts.classes[1] if facts.classes else facts.target or "target")
+        values = np.column_stack([values, train.y])
+    table = pd.DataFrame(values).corr().to_numpy()
+    rows = tuple(tuple(None if np.isnan(value) else round(float(value), 3) for value in row) for row in table)
+    return tuple(names), rows

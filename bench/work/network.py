@@ -1,0 +1,156 @@
+"""Networks: built with their preparation inside, saved by digest, loaded, described."""
+
+import zlib
+from hashlib import sha256
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bench.catalog import Catalog
+from bench.errors import Unsupported, first_line
+from bench.records import Artifact, ArtifactFormat, Layer, Measurement, Use, canonical
+from bench.work import preparation
+from bench.work.data import Split
+
+MAIN = "logits"
+"""Where `build` returns a dict: the head that is the network's answer. The others help to train it."""
+FORMATS: dict[str, ArtifactFormat] = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
+
+
+def build(catalog: Catalog, use: Use, split: Split) -> keras.Model:
+    """Return the untrained network of an architecture for a dataset.
+
+    Its input is the dataset's own scale as float32: pixels 0–255, or raw columns. Its output is
+    logits, (n, classes), or one value for regression; beside it there may be auxiliary heads,
+    which are trained and not saved.
+    """
+    inputs = preparation.inputs(split)
+    own = catalog.card("architectures", use.name).literals.get("PREPARATION") == "none"
+    module = catalog.load("architectures", use.name)
+    try:
+        heads = module.build(
+            inputs if own else preparation.prepare(inputs, split), split.facts.outputs, **use.parameters
+        )
+    except (ValueError, ZeroDivisionError) as error:
+        raise Unsupported(
+            f"{use} cannot be built for inputs of shape {tuple(inputs.shape[1:])}: {first_line(error)}"
+        ) from error
+    heads = heads if isinstance(heads, dict) else {MAIN: heads}
+    if split.facts.task == "regression":
+        heads = {name: preparation.to_units(values, split) for name, values in heads.items()}
+    return keras.Model(inputs, heads if len(heads) > 1 else heads[MAIN], name=use.name)
+
+
+def main_head(network: keras.Model) -> keras.Model:
+    """Return a network without its auxiliary heads, sharing the weights."""
+    if not isinstance(network.output, dict):
+        return network
+    return keras.Model(network.inputs, network.output[MAIN], name=network.name)
+
+
+def digest(network: keras.Model) -> str:
+    """Return SHA-256 over a network's canonical configuration and weight bytes.
+
+    A `.keras` file's own bytes change with the clock. Layer names count, so the network should
+    have been built after `keras.utils.clear_session()`.
+    """
+    found = sha256(canonical(network.get_config()))
+    for value in network.get_weights():
+        found.update(repr((value.shape, str(value.dtype))).encode())
+        found.update(np.ascontiguousarray(value).tobytes())
+    return found.hexdigest()
+
+
+def save(network: keras.Model, folder: Path) -> Artifact:
+    """Write a network that was never compiled as `<digest>.keras`; equal networks share the file."""
+    name = digest(network)
+    path = folder / f"{name[:32]}.keras"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{name[:32]}.draft.keras"
+    network.save(draft)
+    draft.replace(path)
+    return Artifact(digest=name, format="keras", file=path.name, size_bytes=path.stat().st_size, outputs="logits")
+
+
+def keep(made: keras.Model | Path, folder: Path) -> Artifact:
+    """Put what a technique made, a Keras network or a file, among the artifacts."""
+    if isinstance(made, keras.Model):
+        return save(made, folder)
+    name = sha256(made.read_bytes()).hexdigest()
+    path = folder / f"{name[:32]}{made.suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    made.replace(path)
+    return Artifact(
+        digest=name, format=FORMATS[made.suffix], file=path.name, size_bytes=path.stat().st_size, outputs="logits"
+    )
+
+
+def load(artifact: Artifact, folder: Path) -> keras.Model:
+    """Read a `keras` artifact back, for inference or further training."""
+    return keras.models.load_model(folder / artifact.file, compile=False)
+
+
+def layers(artifact: Artifact, folder: Path) -> tuple[Layer, ...]:
+    """Return the layer table of a Keras artifact; other formats have none."""
+    return layer_table(load(artifact, folder)) if artifact.format == "keras" else ()
+
+
+def complexity(layers: tuple[Layer, ...]) -> list[Measurement]:
+    """Return parameters and floating-point operations of one example, two for each multiply-add."""
+    if not layers:
+        return []
+    return [
+        Measurement(name="parameters", value=sum(layer.parameters for layer in layers), unit="1", better="lower"),
+        Measurement(name="flops", value=2 * sum(layer.macs for layer in layers), unit="FLOP", better="lower"),
+    ]
+
+
+def size(artifact: Artifact, folder: Path) -> list[Measurement]:
+    """Return the artifact's size on disk, and after zlib at its highest level, which sparse weights gain from."""
+    packed = len(zlib.compress((folder / artifact.file).read_bytes(), 9))
+    return [
+        Measurement(name="size_bytes", value=artifact.size_bytes, unit="B", better="lower"),
+        Measurement(name="compressed_bytes", value=packed, unit="B", better="lower"),
+    ]
+
+
+def layer_table(network: keras.Model) -> tuple[Layer, ...]:
+    """Return name, type, output shape, parameters and multiply-adds of every layer, nested ones unfolded."""
+    rows: list[Layer] = []
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            rows += layer_table(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            shape = tuple(layer.output.shape) if not isinstance(layer.output, (list, tuple, dict)) else ()
+            rows.append(
+                Layer(
+                    name=layer.name,
+                    type=type(layer).__name__,
+                    output_shape=shape,
+                    parameters=layer.count_params(),
+                    macs=_macs(layer, shape),
+                )
+            )
+    return tuple(rows)
+
+
+def _macs(layer: keras.layers.Layer, shape: tuple[int | None, ...]) -> int:
+    """Count the multiply-adds of one example: weights of a kernel times the places it is applied at.
+
+    Convolutions, dense layers and attention alone, as is usual; normalization, activation and
+    pooling are left out.
+    """
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        tokens = shape[1] or 0
+        kernels = sum(int(np.prod(weight.shape)) for weight in layer.weights if len(weight.shape) == 3)
+        return tokens * kernels + 2 * tokens**2 * int(layer.num_heads * layer.key_dim)
+    simple = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense, keras.layers.DepthwiseConv2D)
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        kernel = int(np.prod(layer.depthwise_kernel.shape) + np.prod(layer.pointwise_kernel.shape))
+    elif isinstance(layer, simple):
+        kernel = int(np.prod(layer.kernel.shape))
+    else:
+        return 0
+    places = [side for side in shape[1:-1] if side is not None]
+    return kernel * int(np.prod(places, dtype=np.int64))

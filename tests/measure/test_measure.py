@@ -1,0 +1,146 @@
+"""Timing: what is called when, how much, and what a disturbed timing says of itself."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import factory
+import numpy as np
+import pytest
+
+from bench.measure import latency
+from bench.measure.hardware import hardware
+from bench.measure.profiles import PROFILES
+from bench.measure.summary import summarize
+from bench.planning.tree import Node
+from bench.records import MeasureSpec, Use
+from bench.runner import machine_lock
+from bench.stats import smallest_count
+from bench.tasks import BatchSamples, Home, Sample, Task
+from bench.work.deployment import Deployed
+
+SMOKE = MeasureSpec(Use("litert"), "smoke", (1, 8), 1)
+
+
+def sleeper(seconds: float, calls: list[int]) -> Deployed:
+    def predict(x: np.ndarray) -> np.ndarray:
+        calls.append(len(x))
+        time.sleep(seconds)
+        return x.reshape(len(x), -1)
+
+    return Deployed(prepare=lambda x: x.astype(np.float32), predict=predict, size_bytes=1)
+
+
+def test_a_process_takes_its_share_of_samples_after_the_warm_up() -> None:
+    calls: list[int] = []
+    batches, health = latency.sample(sleeper(0.002, calls), np.zeros((20, 4), np.uint8), SMOKE)
+    one, eight = batches
+    assert (len(one.latencies_ms), len(eight.latencies_ms)) == (32, 32)
+    assert min(one.latencies_ms) >= 2.0
+    assert one.first_call_ms >= 2.0
+    warm_up = calls.count(1) - len(one.latencies_ms) - 1
+    assert warm_up >= 10
+    assert warm_up * 0.002 <= 0.5, "0.2 s of warm-up, not more than that by much"
+    assert set(calls) == {1, 8}
+    assert 0 <= health.steal <= 1
+
+
+def test_a_batch_may_be_larger_than_the_test_set() -> None:
+    calls: list[int] = []
+    latency.sample(sleeper(0, calls), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (16,), 1))
+    assert set(calls) == {16}
+
+
+@pytest.mark.parametrize("name", ["smoke", "standard", "rigorous"])
+def test_each_profile_takes_the_samples_that_its_percentiles_need(name: str) -> None:
+    profile = PROFILES[name]
+    assert profile.samples >= max(smallest_count(percent) for percent in profile.percentiles)
+    assert profile.warmup_calls >= 10
+    assert profile.processes >= 2
+
+
+def summary(samples: list[Sample]):  # type: ignore[no-untyped-def]
+    node = Node(
+        "n",
+        "measure",
+        "c",
+        factory.cell(),
+        0,
+        0,
+        "new",
+        "",
+        0.0,
+        {},
+        measure=MeasureSpec(Use("litert"), "smoke", (1,), 1),
+    )
+    return summarize(Task(node, "s", Home(Path()), (), None, None, 1, "tensorflow"), samples)
+
+
+def measured(value: float, *, n: int = 32, others: float = 0.0, steal: float = 0.0) -> Sample:
+    return Sample((BatchSamples(1, 9.0, [value] * n),), others, steal, 7, 0.1)
+
+
+def test_pooled_samples_become_percentiles_and_throughput() -> None:
+    found = {(m.name, m.statistic): m for m in summary([measured(1.0), measured(1.05)]).measurements}
+    assert found["latency_ms", "p90"].value == pytest.approx(1.05)
+    assert found["latency_ms", "p50"].n == 64
+    assert found["throughput", "mean"].value == pytest.approx(1000 / 1.025)
+    assert found["first_call_ms", "p50"].value == 9.0
+
+
+def test_too_few_samples_give_no_percentile() -> None:
+    names = {(m.name, m.statistic) for m in summary([measured(1.0, n=5), measured(1.0, n=5)]).measurements}
+    assert ("throughput", "mean") in names
+    assert not {name for name in names if name[0] == "latency_ms"}
+
+
+@pytest.mark.parametrize(
+    ("samples", "validity", "says"),
+    [
+        ([measured(1.0), measured(1.05)], "valid", ""),
+        ([measured(1.0), measured(1.2)], "unstable", "differ by 20%"),
+        ([measured(1.0), measured(1.0, others=0.5)], "unstable", "0.5 cores busy"),
+        ([measured(1.0), measured(1.0, others=1.5)], "invalid", "1.5 cores busy"),
+        ([measured(1.0, steal=0.1), measured(1.0)], "unstable", "hypervisor took 10%"),
+    ],
+)
+def test_a_disturbed_timing_says_so(samples: list[Sample], validity: str, says: str) -> None:
+    (timing,) = summary(samples).timings
+    assert timing.validity == validity
+    assert says in " ".join(timing.reasons)
+
+
+def test_hardware_is_the_same_twice_and_names_the_processor() -> None:
+    first = hardware()
+    hardware.cache_clear()
+    assert hardware() == first
+    assert first.cpu
+    assert first.cores >= 1
+
+
+def test_measuring_waits_for_training_and_trainings_share(tmp_path: Path) -> None:
+    script = (
+        "import fcntl, os, sys\n"
+        f"file = os.open({str(machine_lock.LOCK)!r}, os.O_RDONLY)\n"
+        "fcntl.flock(file, fcntl.LOCK_SH)\n"
+        "print(1, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    machine_lock.LOCK.touch()
+    other = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdout.readline()
+    waited: list[str] = []
+    with machine_lock.hold(alone=False, waiting=lambda: waited.append("training")):
+        pass
+
+    def release() -> None:
+        waited.append("measuring")
+        assert other.stdin is not None
+        other.stdin.close()
+
+    with machine_lock.hold(alone=True, waiting=release):
+        assert other.wait() == 0
+    assert waited == ["measuring"]

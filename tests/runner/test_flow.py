@@ -1,0 +1,207 @@
+"""From a suite file to records, with a worker that needs no TensorFlow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_worker
+import pytest
+from conftest import ROOT
+
+from bench import store
+from bench.catalog import Catalog
+from bench.planning import plan as planning
+from bench.planning import suite
+from bench.query import Query
+from bench.records import Record
+from bench.run import clean, run_suite
+from bench.store import Reading
+from bench.tasks import home
+
+CATALOG = Catalog([ROOT / "tests" / "plugins"])
+SUITE = """
+title: T
+datasets: [tiny]
+architectures: [mlp]
+recipes: {{baseline: [], small: ["prune(sparsity=0.5)"]}}
+training: {{learning_rate: {rates}}}
+seeds: [0, 1]
+threads: 1
+measure: {{profile: smoke, runtimes: [tf_function], batch_sizes: [1]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep spawned workers from importing this process's main module, which is pytest."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+
+
+def run(rates: str = "0.001", *, timeout_s: float | None = None, only: str | None = None, **options: bool) -> bool:
+    Path("suites/mine.yaml").write_text(SUITE.format(rates=rates))
+    read = suite.read(Path("suites/mine.yaml"), CATALOG)
+    made = planning.make(
+        read, CATALOG, Path("results"), home().artifacts, only=Query(only) if only else None, **options
+    )
+    return run_suite(read, made, CATALOG, results=Path("results"), workers=1, timeout_s=timeout_s, worker="fake_worker")
+
+
+def reading() -> Reading:
+    return store.read(Path("results"))
+
+
+def by_status(kind: str = "train") -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in reading().records:
+        if record.node == kind:
+            found.setdefault(record.status, []).append(record)
+    return found
+
+
+def test_all_nodes_leave_a_record_and_a_second_run_does_nothing(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not run()
+    first = reading()
+    kinds = [record.node for record in first.records]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"train": 2, "derive": 2, "measure": 2}
+    assert all(record.status == "finished" for record in first.records)
+    derived = next(record for record in first.records if record.node == "derive" and record.seed == 1)
+    trained = next(record for record in first.records if record.node == "train" and record.seed == 1)
+    assert trained.artifact is not None
+    assert derived.parents == (trained.artifact.digest,)
+    assert "[  6/6]" in capsys.readouterr().out
+
+    kept = first.suites["mine"]
+    assert (kept.title, kept.baseline, kept.seeds) == ("T", "baseline", [0, 1])
+    assert {cell.recipe for cell in kept.cells} == {"baseline", "small"}
+    assert kept.plugins["architectures/mlp"].paper
+
+    started = time.monotonic()
+    assert not run()
+    assert time.monotonic() - started < 1
+    assert reading().records == first.records
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_pooled_timings_carry_percentiles_with_enough_samples_only(workplace: Path) -> None:
+    run(only="recipe=baseline and seed=0")
+    (timed,) = [record for record in reading().records if record.node == "measure"]
+    assert {m.statistic for m in timed.measurements if m.name == "latency_ms"} == {"p50", "p90"}
+    assert timed.value("latency_ms", statistic="p50", batch_size=1) == pytest.approx(0.52, abs=0.01)
+    assert timed.value("throughput", batch_size=1) == pytest.approx(1000 / 0.5195, rel=0.01)
+    (sketch,) = timed.series
+    assert (sketch.axis, len(sketch.points)) == ("quantile", 101)
+    assert timed.timings[0].validity == "valid"
+
+
+@pytest.mark.parametrize(
+    ("rate", "status", "says"),
+    [
+        (fake_worker.CRASHES, "failed", "exit code 7"),
+        (fake_worker.NO_MEMORY, "out_of_memory", "signal 9"),
+        (fake_worker.RAISES, "failed", "the worker has a fault"),
+        (fake_worker.DIVERGES, "diverged", "lower the learning rate"),
+        (fake_worker.HANGS, "timeout", "raise --timeout"),
+    ],
+)
+def test_whatever_happens_to_a_node_is_a_record_and_the_others_go_on(
+    workplace: Path, capsys: pytest.CaptureFixture[str], rate: float, status: str, says: str
+) -> None:
+    assert run(f"[0.001, {rate}]", timeout_s=2, only="seed=1")
+    trained = by_status()
+    assert {name: len(found) for name, found in trained.items()} == {"finished": 1, status: 1}
+    assert all(record.error and says in record.error.message for record in trained[status])
+    derived = by_status("derive")
+    assert {name: len(found) for name, found in derived.items()} == {"finished": 1, "failed": 1}
+    assert {record.error.type for record in derived["failed"] if record.error} == {"ParentFailed"}
+    assert "--retry-failed" in capsys.readouterr().out
+
+
+def test_what_failed_is_not_tried_again_unless_asked(workplace: Path) -> None:
+    rates = str(fake_worker.DIVERGES)
+    assert run(rates, only="seed=1")
+    count = len(reading().records)
+    assert run(rates, only="seed=1"), "the suite's runs still stand failed"
+    assert len(reading().records) == count
+    assert run(rates, only="seed=1", retry_failed=True)
+    assert len(reading().records) == count + 2
+
+
+def test_fresh_adds_to_the_history(workplace: Path) -> None:
+    for fresh in (False, True):
+        run(fresh=fresh, only="recipe=baseline and seed=1")
+    assert len(by_status()["finished"]) == 2
+
+
+def test_a_cell_that_cannot_work_leaves_one_record(workplace: Path) -> None:
+    text = SUITE.replace("[mlp]", "[lenet5]")
+    for _ in range(2):
+        Path("suites/mine.yaml").write_text(text.format(rates="0.001"))
+        read = suite.read(Path("suites/mine.yaml"), CATALOG)
+        made = planning.make(read, CATALOG, Path("results"), home().artifacts)
+        assert not run_suite(
+            read, made, CATALOG, results=Path("results"), workers=1, timeout_s=None, worker="fake_worker"
+        )
+    unsupported = by_status()["unsupported"] + by_status("derive")["unsupported"]
+    assert len(unsupported) == 4
+    assert unsupported[0].error is not None
+    assert "at least 28 pixels" in unsupported[0].error.message
+
+
+def test_a_missing_dataset_is_one_line_before_any_compute(workplace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "run", "mnist"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "hojjatk/mnist-dataset/versions/1: not in the cache" in done.stderr
+    assert "connect to the network" in done.stderr
+    assert not Path("results").exists()
+
+
+def test_ctrl_c_keeps_what_is_done(workplace: Path) -> None:
+    Path("suites/mine.yaml").write_text(SUITE.format(rates=f"[0.001, {fake_worker.HANGS}]"))
+    script = (
+        "import sys; from pathlib import Path; import bench.cli, bench.run; from functools import partial;"
+        "bench.run.run_suite = partial(bench.run.run_suite, worker='fake_worker');"
+        f"sys.exit(bench.cli.main(['run', 'mine', '--workers', '1', '--plugins', '{ROOT}/tests/plugins']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while len(list(Path("results").rglob("train-*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "what was done is kept" in errors
+    assert "Traceback" not in errors
+    assert len(by_status()["finished"]) == 2
+    assert not list(Path("results").rglob(".*"))
+    assert not run(only="learning_rate=0.001"), "the rest goes on from there"
+
+
+def test_clean_keeps_the_networks_that_records_name(workplace: Path) -> None:
+    run()
+    (home().artifacts / "stray.keras").write_text("x")
+    before = len(list(home().artifacts.iterdir()))
+    assert clean(Path("results"), everything=False)[0].startswith("1 networks deleted")
+    assert len(list(home().artifacts.iterdir())) == before - 1
+    clean(Path("results"), everything=True)
+    assert not list(home().artifacts.iterdir())
+    assert not run(), "a finished suite stays cached without its networks"
