@@ -1,14 +1,11 @@
-"""The plugins: read with `ast` for planning, imported only where the work is done.
+"""The catalogue: plugins by name, calls of them checked and resolved, files imported where the work is done.
 
-A plugin is a file in one of the five folders below, here or in a person's own folder; its file
-name is its name. What the planner must know stands in the file as docstring, keyword-only
-parameters and upper-case literals, so nothing is imported, and no compute spent, to find out
-that a suite is wrong.
+A plugin is a file in one of the folders `KINDS` here, or in a person's own folder; its file name
+is its name. See `bench.cards` for what a file says of itself.
 """
 
 import ast
 import importlib.util
-import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -18,22 +15,12 @@ from types import ModuleType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
 
+from bench.cards import KINDS, Card, Parameter, read_card
 from bench.errors import PluginError, nearest
-from bench.planning.fingerprints import PACKAGE, code_of, listing
-from bench.records import Activation, DataOptions, Initializer, Use
+from bench.records import Activation, DataOptions, Initializer, Momentum, Use
 
-DOORS = {
-    "architectures": ("build", "read"),
-    "datasets": ("load",),
-    "techniques": ("data", "batch", "model", "loss", "callbacks", "fit", "after"),
-    "runtimes": ("deploy",),
-    "diagnostics": ("diagnose",),
-}
-"""The functions that make a file a plugin of its kind."""
-
-KINDS = tuple(DOORS)
+PACKAGE = Path(__file__).parent
 OPTIONS = {field.name: field for field in msgspec.structs.fields(DataOptions)}
 """What every dataset can be asked for, beside its own parameters."""
 
@@ -45,19 +32,11 @@ _TYPES: dict[str, Any] = {
     "list": list,
     "tuple": tuple,
     "Activation": Activation,
+    "Cell": str,
     "Initializer": Initializer,
+    "Momentum": Momentum,
 }
-"""What annotations of parameters may name; others accept anything."""
-
-
-class Parameter(Struct, frozen=True):
-    """A keyword-only parameter of a plugin."""
-
-    name: str
-    annotation: str
-    default: Any = None
-    required: bool = False
-
+"""What annotations of parameters may name; others accept anything. A cell is written as a quoted call."""
 
 OPTION_PARAMETERS = (
     Parameter("train_size", "int | None", None),
@@ -65,31 +44,6 @@ OPTION_PARAMETERS = (
     Parameter("label_noise", "float", 0.0),
 )
 """`OPTIONS` as a reader sees them."""
-
-
-class Card(Struct, frozen=True):
-    """What a plugin's file says of itself."""
-
-    kind: str
-    name: str
-    path: Path
-    title: str
-    about: str
-    """The docstring's body as Markdown, without the fields below."""
-    paper: str | None
-    source: str | None
-    licence: str | None
-    expect: str | None
-    parameters: tuple[Parameter, ...]
-    literals: dict[str, Any]
-    doors: tuple[str, ...]
-
-    def literal(self, name: str, use: Use, default: Any = None) -> Any:
-        """Return an upper-case literal; one like `{'labels': {'fine': 100}}` goes by the parameter's value."""
-        value = self.literals.get(name, default)
-        if isinstance(value, dict) and len(value) == 1 and (parameter := next(iter(value))) in use.parameters:
-            return value[parameter].get(use.parameters[parameter], default)
-        return value
 
 
 class Catalog:
@@ -133,22 +87,20 @@ class Catalog:
         """Return one plugin's card; raise PluginError with the nearest name if there is none."""
         path = self._paths[kind].get(name)
         if path is None:
-            aliases = self._aliases(kind)
+            aliases = {alias: call for card in self.cards(kind) for alias, call in card.aliases.items()}
             cure = f"; write {aliases[name]}" if name in aliases else nearest(name, [*self._paths[kind], *aliases])
             own = "" if self.folders else "; for your own: --plugins DIR"
-            raise PluginError(f"no {kind[:-1]} '{name}'{cure} (bench list {kind}{own})")
-        return _read_card(kind, path)
-
-    def _aliases(self, kind: str) -> dict[str, str]:
-        """Return other names that a person would try, each with the call to write instead."""
-        found: dict[str, str] = {}
-        for path in self._paths[kind].values():
-            found |= _read_card(kind, path).literals.get("ALIASES", {})
-        return found
+            raise PluginError(f"no {_singular(kind)} '{name}'{cure} (bench list {kind}{own})")
+        return read_card(kind, path)
 
     def resolve(self, kind: str, text: str) -> Use:
-        """Turn a call as written into a `Use` with every default filled in and every value of its type."""
+        """Turn a call as written into a `Use` with every default filled in and every value of its type.
+
+        A name that the plugin had before stands for what it has become. A parameter that came
+        later is left out where it has the value that changes nothing.
+        """
         name, given = parse_call(text)
+        name, given = self._renamed(kind, name, given)
         card = self.card(kind, name)
         options = OPTIONS if kind == "datasets" else {}
         known = [*(parameter.name for parameter in card.parameters), *options]
@@ -158,12 +110,11 @@ class Catalog:
                 raise PluginError(f"'{name}' has no parameter '{key}'{nearest(key, known)} ({name} {has})")
         values = {}
         for parameter in card.parameters:
-            if parameter.name in given:
-                values[parameter.name] = _coerce(name, parameter, given[parameter.name])
-            elif parameter.required:
+            if parameter.required and parameter.name not in given:
                 raise PluginError(f"'{name}' needs the parameter '{parameter.name}': {name}({parameter.name}=…)")
-            else:
-                values[parameter.name] = _coerce(name, parameter, parameter.default)
+            value = _coerce(name, parameter, given.get(parameter.name, parameter.default))
+            if parameter.name not in card.added or value != _coerce(name, parameter, card.added[parameter.name]):
+                values[parameter.name] = value
         for key, option in options.items():
             if key in given and (value := _convert(name, key, given[key], option.type)) != option.default:
                 values[key] = value
@@ -173,25 +124,45 @@ class Catalog:
                 raise PluginError(f"{name}({key}={path!r}): no such file or folder here ({Path.cwd()})")
         return use
 
+    def _renamed(self, kind: str, name: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return a call under the present name of its plugin."""
+        call = None if name in self._paths[kind] else self._former_names(kind).get(name)
+        if call is None:
+            return name, given
+        now, fixed = parse_call(call)
+        for key in fixed.keys() & given.keys():
+            raise PluginError(f"'{name}' has no parameter '{key}'; it is {call} now: write {now}({key}=…)")
+        return now, fixed | given
+
+    @cache  # noqa: B019 (catalogues are few and live as long as the process)
+    def _former_names(self, kind: str) -> dict[str, str]:
+        return {name: call for card in self.cards(kind) for name, call in card.formerly.items()}
+
+    def former_uses(self, kind: str, use: Use) -> list[Use]:
+        """Return what a use was called before its plugin was renamed or merged."""
+        found = []
+        for name, call in self.card(kind, use.name).formerly.items():
+            fixed = self.resolve(kind, call).parameters
+            said = parse_call(call)[1].keys()
+            if all(use.parameters.get(key) == fixed.get(key) for key in said):
+                found.append(Use(name, {key: value for key, value in use.parameters.items() if key not in said}))
+        return found
+
     def variant(self, kind: str, use: Use) -> str:
         """Return a use with the parameters that are not the defaults, or an empty string if all are."""
         defaults = {parameter.name: parameter.default for parameter in self.card(kind, use.name).parameters}
         told = {key: value for key, value in use.parameters.items() if key not in defaults or defaults[key] != value}
         return str(Use(use.name, told)) if told else ""
 
-    def code(self, kind: str, name: str) -> dict[str, str]:
-        """Return the fingerprints of a plugin's file and of the modules of bench that it imports."""
-        return code_of(f"{kind}/{name}", self.card(kind, name).path)
+    def given(self, kind: str, use: Use, door: str | None = None) -> dict[str, Any]:
+        """Return what a use hands to a function of its plugin, or to any; see `Card.given`."""
+        return self.card(kind, use.name).given(use, door)
 
     def paths(self, kind: str, use: Use) -> dict[str, str]:
         """Return a person's own files that a use names, by parameter; None and the words in `NO_PATHS` name none."""
-        literals = self.card(kind, use.name).literals
-        named = {key: use.parameters[key] for key in literals.get("PATHS", ())}
-        return {key: str(path) for key, path in named.items() if path not in (None, *literals.get("NO_PATHS", ()))}
-
-    def files(self, kind: str, use: Use) -> dict[str, str]:
-        """Return the fingerprints of a person's own files that a use names, from their names, sizes and times."""
-        return {f"files/{path}": listing(Path(path)) for path in self.paths(kind, use).values()}
+        facts = self.card(kind, use.name).facts(use)
+        named = {key: use.parameters.get(key) for key in facts.paths}
+        return {key: str(path) for key, path in named.items() if path not in (None, *facts.no_paths)}
 
     def load(self, kind: str, name: str) -> ModuleType:
         """Import a plugin. Heavy: for the worker alone."""
@@ -223,7 +194,7 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     if isinstance(tree, ast.Name):
         return tree.id, {}
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
-        raise PluginError(f"'{text}' is not a plugin call like resnet20(width=16)")
+        raise PluginError(f"'{text}' is not a plugin call like resnet(depth=20)")
     if tree.args or any(keyword.arg is None for keyword in tree.keywords):
         raise PluginError(f"'{text}': name every parameter: {tree.func.id}(name=value)")
     values: dict[str, Any] = {}
@@ -312,71 +283,5 @@ def _type_of(annotation: str) -> Any:
     return build(ast.parse(annotation, mode="eval").body) if annotation else Any
 
 
-@cache
-def _read_card(kind: str, path: Path) -> Card:
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        raise PluginError(f"{path}: not a Python file: {error}") from error
-    title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]
-    if not functions:
-        raise PluginError(f"{path}: no function {' or '.join(DOORS[kind])}; see CONTRIBUTING.md for the contract")
-    parameters: dict[str, Parameter] = {}
-    for function in functions:
-        for parameter in _parameters(function, path):
-            if parameters.setdefault(parameter.name, parameter) != parameter:
-                raise PluginError(f"{path}: its functions disagree about the parameter '{parameter.name}'")
-    return Card(
-        kind=kind,
-        name=path.stem,
-        path=path,
-        title=title,
-        about=about,
-        paper=fields.get("paper"),
-        source=fields.get("source"),
-        licence=fields.get("licence"),
-        expect=fields.get("expect"),
-        parameters=tuple(parameters.values()),
-        literals=_literals(tree),
-        doors=tuple(function.name for function in functions),
-    )
-
-
-def _docstring(text: str) -> tuple[str, dict[str, str], str]:
-    """Split a docstring into title, the fields `Paper:`, `Source:`, `Licence:`, `Expect:`, and the rest."""
-    title, _, body = text.partition("\n")
-    fields: dict[str, str] = {}
-    rest = []
-    for paragraph in inspect.cleandoc(body).split("\n\n"):
-        name, colon, value = paragraph.strip().partition(":")
-        if colon and name in {"Paper", "Source", "Licence", "Expect"}:
-            fields[name.lower()] = " ".join(value.split())
-        else:
-            rest.append(paragraph)
-    return title.strip().rstrip("."), fields, "\n\n".join(rest).strip()
-
-
-def _literals(tree: ast.Module) -> dict[str, Any]:
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-            try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
-            except ValueError:
-                continue  # a computed constant is the plugin's own business
-    return found
-
-
-def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:
-    if function.args.kwarg:
-        raise PluginError(f"{path}:{function.lineno}: '**{function.args.kwarg.arg}' hides typing errors; name them")
-    found = []
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        try:
-            value = None if default is None else ast.literal_eval(default)
-        except ValueError as error:
-            raise PluginError(f"{path}:{argument.lineno}: the default of '{argument.arg}' is not a literal") from error
-        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
-        found.append(Parameter(argument.arg, annotation, value, required=default is None))
-    return found
+def _singular(kind: str) -> str:
+    return "loss" if kind == "losses" else kind[:-1]

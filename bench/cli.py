@@ -78,6 +78,23 @@ def run(options: argparse.Namespace) -> int:
     return FAILED if stands_failed else _name_problems(made.problems)
 
 
+def prove(options: argparse.Namespace) -> int:
+    """Show that a suite's stale records still stand, instead of running them again."""
+    from bench.prove import prove as proving
+
+    _, catalog, made = _plan(options)
+    outcomes = []
+    for outcome in proving(made, catalog, options.results):
+        outcomes.append(outcome)
+        if not options.json:
+            verdict = "proved" if outcome.proved else "not proved"
+            print(f"{verdict}: {outcome.group} ({outcome.records} records): {outcome.reason}", flush=True)
+    proved = sum(outcome.records for outcome in outcomes if outcome.proved)
+    every = sum(outcome.records for outcome in outcomes)
+    _show(options, outcomes, f"{made.suite}: {proved} of {every} stale records proved" if every else "nothing is stale")
+    return (FINE if proved == every else FAILED) or _name_problems(made.problems)
+
+
 def show(options: argparse.Namespace) -> int:
     """Show all that is recorded of a run."""
     from bench import overview, store
@@ -150,15 +167,15 @@ def export(options: argparse.Namespace) -> int:
 def data(options: argparse.Namespace) -> int:
     """Look at a dataset: classes, images or columns, missing values, duplicates."""
     from bench import dataset_record, overview
-    from bench.catalog import OPTIONS
     from bench.work import data as datasets
     from bench.work import exploration
 
     catalog = _catalog(options)
     use = catalog.resolve("datasets", options.name)
-    found = exploration.explore(use, datasets.load(catalog, use))
+    own = catalog.given("datasets", use)
+    found = exploration.explore(use, datasets.load(catalog.load("datasets", use.name).load, use.name, own))
     _show(options, found, overview.data_text(found))
-    if not OPTIONS.keys() & use.parameters.keys():  # the site shows datasets as they are published
+    if use.parameters.keys() <= own.keys():  # the site shows datasets as they are published
         print(f"written to {dataset_record.write(options.results, found)}", file=sys.stderr)
     return FINE
 
@@ -302,6 +319,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="stop a node after this long (default: the suite's timeout_s, or never)",
     )
+
+    added = verb(prove, as_json=True, plugins=True)
+    added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
+    added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
+    added.set_defaults(fresh=False, retry_failed=False, artifacts=False)
 
     added = verb(data, as_json=True, plugins=True)
     added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench.catalog import Card, Catalog
+from bench.cards import Card
+from bench.catalog import Catalog
 from bench.files.downloads import cache
 from bench.measure.hardware import hardware
 

@@ -6,6 +6,7 @@
     ├── DataError         2  a dataset that is missing, damaged or unsafe to read
     ├── RecordError       4  a record that is broken or of a newer schema
     ├── Unsupported       –  this combination cannot work; becomes a record with that status
+    │   └── NotInstalled  –  for want of a package here, which is never held against the cell
     ├── Diverged          –  the loss stopped being a finite number; becomes a record likewise
     └── NothingToCompare  3  a check without a single comparable pair
 
@@ -54,6 +55,10 @@ class Unsupported(BenchError):
     """A combination that cannot work; the text is the reason."""
 
 
+class NotInstalled(Unsupported):
+    """A package is missing on this machine; tried again when it may be there."""
+
+
 class Diverged(BenchError):
     """The training loss stopped being a finite number."""
 
@@ -69,8 +74,8 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known word most like `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return `; did you mean 'x'?` for the known word most like `word`, or an empty string if none is."""
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=cutoff)
     close.sort(key=lambda name: not name.startswith(word))  # of equals, the one that was begun
     return f"; did you mean '{close[0]}'?" if close else ""

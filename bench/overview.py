@@ -6,15 +6,16 @@ from typing import Any
 
 import msgspec
 
-from bench.catalog import KINDS, OPTION_PARAMETERS, Catalog
+from bench.cards import KINDS
+from bench.catalog import OPTION_PARAMETERS, Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord
 from bench.errors import BenchError, nearest
 from bench.planning import suite as suites
 from bench.planning.plan import Plan
-from bench.planning.tree import run_id
 from bench.records import Record
 from bench.runner.watch import duration
 from bench.store import Reading
+from bench.tasks import run_id
 
 
 def rows(kind: str | None, catalog: Catalog) -> list[dict[str, Any]]:
@@ -90,7 +91,11 @@ def plan_text(plan: Plan) -> str:
     ]
     counts = Counter(run.status for run in plan.runs)
     summary = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no run matches"
-    return "\n".join([*lines, f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work"])
+    lines.append(f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work")
+    if plan.earlier:
+        cells = "cell has" if plan.earlier == 1 else "cells have"
+        lines.append(f"{plan.suite}: {plan.earlier} {cells} records and stands in the suite no more")
+    return "\n".join(lines)
 
 
 def data_text(record: DatasetRecord) -> str:
@@ -163,7 +168,7 @@ def find_run(reading: Reading, name: str, results: Path) -> Found:
     """Return a run by its id or the beginning of it; raise BenchError if none or several fit."""
     by_run: dict[str, dict[str, Record]] = {}
     for record in reading.records:
-        node = record.measure.name if record.measure else record.node
+        node = record.measure.name if record.measure else str(record.diagnostic or record.node)
         by_run.setdefault(run_id(record.cell_id, record.seed, record.fold), {})[node] = record
     fitting = [name] if name in by_run else [known for known in by_run if known.startswith(name)]
     if len(fitting) != 1:
@@ -179,7 +184,7 @@ def run_text(reading: Reading, found: Found) -> str:
     """Return a run's records for the terminal: status, figures, provenance."""
     lines = [found.id]
     for record, file in zip(found.records, found.files, strict=True):
-        runtime = f" on {record.measure.name}" if record.measure else ""
+        runtime = f" on {record.measure.name}" if record.measure else f" {record.diagnostic}" * bool(record.diagnostic)
         lines += ["", f"{record.node}{runtime}: {record.status}, {record.created}  {file}"]
         if record.error:
             lines.append(f"  {record.error.type}: {record.error.message}")

@@ -2,7 +2,7 @@
 
 Names are the run's fields (dataset, architecture, recipe, technique, seed, fold, any training
 setting). A plugin matches by its name alone, by a quoted pattern with `*`, or by its call:
-datasets and architectures as the suite writes it, techniques with every parameter spelled out.
+datasets and architectures as the suite writes it, others with every parameter spelled out.
 Comparisons are = != < <= > >= and `in [..]`, joined by and, or, not, parentheses.
 """
 
@@ -13,10 +13,8 @@ import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from bench.errors import SuiteError, nearest
-from bench.records import SuiteCell
+from bench.records import SuiteCell, Use
 
 Fields = Mapping[str, Any]
 """A run as an expression sees it; a list means that any of its items may match."""
@@ -39,10 +37,14 @@ def fields_of(cell: SuiteCell, seed: int | Sequence[int] | None, fold: int) -> d
         "architecture": cell.architecture,
         "recipe": cell.recipe,
         "technique": [str(use) for use in cell.cell.techniques],
-        **msgspec.to_builtins(cell.cell.training),
+        **{name: _plain(getattr(cell.cell.training, name)) for name in cell.cell.training.__struct_fields__},
         "seed": seed,
         "fold": fold,
     }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Use) else value
 
 
 class Query:

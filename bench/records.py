@@ -2,11 +2,10 @@
 
 The structs here are reader, validator and JSON Schema at once. Proportions are 0 to 1, times
 carry their unit in the name, absent figures are null. `decode` reads any schema up to `SCHEMA`
-by way of `UPGRADES`; a newer one is refused by name, never guessed at.
+by way of `bench.upgrades`; a newer one is refused by name, never guessed at.
 """
 
 import hashlib
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -14,12 +13,14 @@ from msgspec import Struct
 
 from bench.errors import RecordError
 
-SCHEMA = 1
-CELL_HASH = 1
+SCHEMA = 2
+"""Raised, with a step in `bench.upgrades`, by any field that is added, renamed or taken away: an older
+reader then says which schema it lacks, and not that the file is no record."""
+CELL_HASH = 2
 """Version of the cell's hash; part of what is hashed."""
 
 Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "unsupported"]
-NodeKind = Literal["train", "derive", "measure"]
+NodeKind = Literal["train", "derive", "measure", "diagnose"]
 ArtifactFormat = Literal["keras", "litert", "onnx"]
 Better = Literal["higher", "lower", "none"]
 
@@ -35,26 +36,53 @@ class Use(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return the call as a suite file would write it, every parameter spelled out."""
-        inside = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
+        inside = ", ".join(f"{key}={_spelled(value)!r}" for key, value in self.parameters.items())
         return f"{self.name}({inside})" if inside else self.name
 
+    def cells(self) -> dict[str, tuple["Cell", ...]]:
+        """Return the cells that parameters name, such as a teacher, by parameter."""
+        return {key: found for key, value in self.parameters.items() if (found := _cells_in(value))}
 
-class Training(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a network is trained; in a suite, a list in any of these is one more axis."""
 
-    epochs: Positive = 10
-    batch_size: Positive = 64
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
-    momentum: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.9
-    """Used by sgd (with Nesterov's correction) and rmsprop."""
-    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine", "step"] = "constant"
-    """step divides the rate by ten after one half and again after three quarters."""
-    warmup_epochs: NotNegative = 0
-    loss: Literal["auto", "crossentropy", "mse", "mae", "huber"] = "auto"
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+def _cells_in(value: Any) -> tuple["Cell", ...]:
+    """Return the cells of a parameter's value: a resolved cell stands there as `{"cell": {…}}`, several as a list."""
+    if isinstance(value, list) and value:
+        inside = [_cells_in(item) for item in value]
+        return tuple(cell for cells in inside for cell in cells) if all(inside) else ()
+    return (msgspec.convert(value["cell"], Cell),) if isinstance(value, dict) and value.keys() == {"cell"} else ()
+
+
+def _spelled(value: Any) -> Any:
+    """Return a parameter's value as a suite writes it: a cell as the call of its network, with any techniques."""
+    cells = [
+        f"cell(architecture={str(cell.architecture)!r}, techniques={list(map(str, cell.techniques))!r})"
+        if cell.techniques
+        else str(cell.architecture)
+        for cell in _cells_in(value)
+    ]
+    return (cells if isinstance(value, list) else cells[0]) if cells else value
+
+
+class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a network is trained; in a suite, a list in any of these is one more axis.
+
+    Nothing here has a default: a suite's own stand in `bench.planning.suite`, where they may
+    change. A setting that comes later gets the value that keeps what was, for ever: a cell that
+    has it is the same cell as before, so it is left out of the identity.
+    """
+
+    epochs: Positive
+    batch_size: Positive
+    optimizer: Use
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)]
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)]
+    """Decoupled from the gradient, which every optimizer of Keras can do."""
+    schedule: Use
+    warmup_epochs: NotNegative
+    """The learning rate rises evenly from zero before the schedule begins."""
+    loss: Use
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     """Share of the training part that is held out for selection."""
 
 
@@ -62,7 +90,8 @@ class DataOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """What every dataset can be asked for, beside its own parameters: `cifar10(train_size=1000, label_noise=0.2)`.
 
     They change the examples that there are to learn from, and never the test part; they follow
-    the fold and not the seed. One that is not used is not part of the cell.
+    the fold and not the seed. One that has its default, which leaves the data as published, is
+    not part of the cell; so a default never changes.
     """
 
     train_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -87,7 +116,11 @@ Initializer = Annotated[
 """Ways to draw the first weights; `random_normal(0.01)` names the standard deviation."""
 
 
-class Cell(Struct, frozen=True):
+Momentum = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+"""Share of the last step that an optimizer carries on."""
+
+
+class Cell(Struct, frozen=True, kw_only=True):
     """One point of the grid, resolved: nothing is left to a default that could change."""
 
     dataset: Use
@@ -95,7 +128,7 @@ class Cell(Struct, frozen=True):
     """The dataset's handle and version, e.g. `hojjatk/mnist-dataset/versions/1`."""
     architecture: Use
     techniques: tuple[Use, ...] = ()
-    training: Training = Training()
+    training: Training
 
 
 class MeasureSpec(Struct, frozen=True):
@@ -125,7 +158,7 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
     """How many observations stand behind the value: test examples, or timed calls."""
     low: float | None = None
     high: float | None = None
-    """95 % interval: binomial (Wilson) for proportions, order statistics for percentiles."""
+    """95 % interval: binomial (Wilson) for proportions, Student's over processes for timings."""
     split: Literal["train", "validation", "test"] | None = None
     runtime: str | None = None
     """The `name` of what was measured."""
@@ -155,6 +188,14 @@ class Diagnosis(Struct, frozen=True):
     title: str
     series: tuple[Series, ...] = ()
     picture_svg: str | None = None
+
+
+class Table(Struct, frozen=True):
+    """Rows that a technique leaves: the trials of a search, the steps of a simplification."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | bool | None, ...], ...]
 
 
 class Timing(Struct, frozen=True):
@@ -248,7 +289,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
     schema: int = SCHEMA
     created: str
-    """UTC, ISO 8601, to the second."""
+    """UTC, ISO 8601, to the millisecond."""
     suite: str
     node: NodeKind
     cell_id: str
@@ -259,12 +300,17 @@ class Record(Struct, frozen=True, kw_only=True):
     error: Fault | None = None
     measure: MeasureSpec | None = None
     """Set for `measure` nodes alone."""
+    diagnostic: Use | None = None
+    """Set for `diagnose` nodes alone."""
+    watched: tuple[Use, ...] = ()
+    """Diagnostics that looked on while a `train` node was trained; they change nothing of it."""
     phases_s: dict[str, float] = {}
     """Seconds of each phase: load, build, fit, evaluate, save, …"""
     provenance: Provenance
     data: Data | None = None
     parents: tuple[str, ...] = ()
-    """Digests of the artifacts that this node started from."""
+    """Digests of the artifacts that this node started from: of a `derive` node the network that it changes first,
+    then those that its parameters name, such as teachers."""
     artifact: Artifact | None = None
     """What a `train` or `derive` node made."""
     measurements: tuple[Measurement, ...] = ()
@@ -275,7 +321,9 @@ class Record(Struct, frozen=True, kw_only=True):
     """One bit per test example, most significant first (numpy.packbits), in test order."""
     timings: tuple[Timing, ...] = ()
     layers: tuple[Layer, ...] = ()
+    tables: dict[str, Table] = {}
     diagnostics: dict[str, Diagnosis] = {}
+    """What a `diagnose` node found, by the diagnostic's name."""
 
     def value(self, name: str, **where: Any) -> float | None:
         """Return the first measurement of that name whose fields equal `where`, or None."""
@@ -295,6 +343,8 @@ class SuiteCell(Struct, frozen=True):
     architecture: str
     recipe: str
     cell: Cell
+    formerly: tuple[str, ...] = ()
+    """Ids that the cell had while a plugin of it had another name."""
 
 
 class Exclusion(Struct, frozen=True):
@@ -365,9 +415,6 @@ def cell_id(cell: Cell) -> str:
     return f"{'-'.join(words).replace('_', '')[:60]}-{digest[:8]}"
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From each old schema, the step to the next."""
-
 AnyRecord = TypeVar("AnyRecord", bound=Struct)
 
 
@@ -385,9 +432,8 @@ def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
             raise RecordError(
                 f"{where}: written with schema {schema}, this bench reads up to {SCHEMA}; update bench to read it"
             )
-        fields = msgspec.json.decode(text)
-        while fields["schema"] < SCHEMA:
-            fields = UPGRADES[fields["schema"]](fields)
-        return msgspec.convert(fields, type=kind)
+        from bench.upgrades import upgraded
+
+        return msgspec.json.decode(msgspec.json.encode(upgraded(msgspec.json.decode(text))), type=kind)
     except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error

@@ -11,14 +11,13 @@ from rich.table import Table
 from bench import store
 from bench.catalog import Catalog
 from bench.measure.hardware import hardware
-from bench.planning.plan import Plan
+from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
-from bench.planning.tree import Node, node_id, run_id
 from bench.records import Record, Status
 from bench.runner import local
 from bench.runner.machine_lock import hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
-from bench.tasks import commit, failure, home
+from bench.tasks import commit, failure, home, node_id, run_id
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
 
@@ -44,14 +43,13 @@ def run_suite(
         plugins=catalog.folders,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
         threads=threads,
-        workers=workers or max(1, hardware().cores // threads),
+        workers=workers or _workers(threads),
         timeout_s=timeout_s or suite.written.timeout_s,
-        diagnostics=suite.diagnostics,
         commit=head,
         dirty=dirty,
         worker=worker,
     )
-    due = [node for node in plan.nodes.values() if node.due]
+    due = [step for step in plan.steps.values() if step.due]
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
 
     def ready() -> None:
@@ -78,31 +76,37 @@ def run_suite(
     return bool(broken)
 
 
-def _intention(plan: Plan, due: list[Node], workers: int) -> str:
+def _workers(threads: int) -> int:
+    """Return how many trainings go side by side: as the cores allow, or one for each accelerator."""
+    return len(hardware().accelerators) or max(1, hardware().cores // threads)
+
+
+def _intention(plan: Plan, due: list[Step], workers: int) -> str:
     runs = len([run for run in plan.runs if run.status != "excluded"])
     if not due:
         return f"{plan.suite}: {runs} runs, nothing to do"
-    cost = duration(sum(node.wall_s(workers) for node in due))
-    nodes = f"{len(due)} of {len(plan.nodes)} nodes to execute"
+    cost = duration(sum(step.wall_s(workers) for step in due))
+    nodes = f"{len(due)} of {len(plan.steps)} nodes to execute"
     return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} workers"
 
 
 def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
     """Leave a record for each cell that cannot work, unless there is one."""
     made = []
-    for node in plan.nodes.values():
-        if node.status == "unsupported" and node.record is None and node.kind != "measure":
-            task = local.task_of(node, settings, threads=settings.threads, parent=None)
-            made.append(failure(task, "unsupported", "Unsupported", node.reason))
+    for step in plan.steps.values():
+        if step.status == "unsupported" and step.record is None and step.node.kind in {"train", "derive"}:
+            task = local.task_of(step.node, settings, threads=settings.threads)
+            made.append(failure(task, "unsupported", "Unsupported", step.reason))
             store.write(settings.results, made[-1])
     return made
 
 
 def _standing(plan: Plan, new: list[Record]) -> dict[str, str]:
     """Return what each node of the plan has come to, by id."""
-    standing = {node.id: "not executed" if node.due else str(node.status) for node in plan.nodes.values()}
+    standing = {name: "not executed" if step.due else str(step.status) for name, step in plan.steps.items()}
     for record in new:
-        standing[node_id(run_id(record.cell_id, record.seed, record.fold), record.measure)] = record.status
+        run = run_id(record.cell_id, record.seed, record.fold)
+        standing[node_id(run, record.measure, record.diagnostic)] = record.status
     return standing
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from bench import records
 from bench.errors import RecordError
-from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Record, Status, SuiteRecord
+from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Record, Status, SuiteRecord, Use
 
 
 class Reading(Struct, frozen=True):
@@ -41,14 +41,14 @@ class Reading(Struct, frozen=True):
 NodeKey = tuple[str, NodeKind, int | None, int, bytes]
 
 
-def node_key(cell_id: str, node: NodeKind, seed: int | None, fold: int, measure: MeasureSpec | None) -> NodeKey:
-    """Return what makes two records executions of one node."""
-    return (cell_id, node, seed, fold, records.canonical(measure))
+def node_key(cell_id: str, node: NodeKind, seed: int | None, fold: int, does: MeasureSpec | Use | None) -> NodeKey:
+    """Return what makes two records executions of one node; `does` is what it measures, or its diagnostic."""
+    return (cell_id, node, seed, fold, records.canonical(does))
 
 
 def key(record: Record) -> NodeKey:
     """Return the key of the node that a record is an execution of."""
-    return node_key(record.cell_id, record.node, record.seed, record.fold, record.measure)
+    return node_key(record.cell_id, record.node, record.seed, record.fold, record.measure or record.diagnostic)
 
 
 def newest(found: list[Record]) -> list[Record]:
@@ -71,9 +71,13 @@ class HardwareHeader(Struct, frozen=True):
 class ProvenanceHeader(Struct, frozen=True):
     """The part of `Provenance` that the planner needs."""
 
+    commit: str | None
+    dirty: bool | None
     hardware: HardwareHeader
     packages: dict[str, str]
     backend: str
+    device: str
+    threads: int
     code: dict[str, str]
 
 
@@ -82,7 +86,9 @@ class Header(Struct, frozen=True):
 
     schema: int
     created: str
+    suite: str
     node: NodeKind
+    cell_id: str
     cell: Cell
     seed: int | None
     fold: int
@@ -90,9 +96,14 @@ class Header(Struct, frozen=True):
     provenance: ProvenanceHeader
     error: Fault | None = None
     measure: MeasureSpec | None = None
+    diagnostic: Use | None = None
+    watched: tuple[Use, ...] = ()
     phases_s: dict[str, float] = {}
     parents: tuple[str, ...] = ()
     artifact: Artifact | None = None
+    diagnostics: dict[str, msgspec.Raw] = {}
+    path: Path | None = None
+    """Where the record lies; not in the file."""
 
 
 def headers(results: Path) -> tuple[list[Header], list[str]]:
@@ -101,7 +112,7 @@ def headers(results: Path) -> tuple[list[Header], list[str]]:
     problems: list[str] = []
     for path in _record_paths(results):
         try:
-            found.append(read_file(path, Header))
+            found.append(msgspec.structs.replace(read_file(path, Header), path=path))
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda header: header.created)
@@ -109,8 +120,8 @@ def headers(results: Path) -> tuple[list[Header], list[str]]:
 
 
 def now() -> str:
-    """Return the time as records carry it: UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return the time as records carry it: UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_atomic(path: Path, text: bytes) -> None:
@@ -123,23 +134,43 @@ def write_atomic(path: Path, text: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        _sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a new name in a folder outlives a power cut, where the system can."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def write(results: Path, record: Record) -> Path:
     """Append one record and return its path."""
     node: str = record.node
-    if record.measure:
-        node = f"measure-{record.measure.runtime.name}"  # what a file system takes, the label may hold more
+    if record.measure or record.diagnostic:  # their names are what a file system takes, a label may hold more
+        does = record.measure.runtime if record.measure else record.diagnostic
+        node += f"-{does.name}" if does else ""
     seed, fold = "" if record.seed is None else f"-s{record.seed}", f"-f{record.fold}" if record.fold else ""
-    stamp = record.created.replace("-", "").replace(":", "")
+    stamp = record.created.replace("-", "").replace(":", "").replace(".", "")
     name = f"{node}{seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
     path = results / record.suite / record.cell_id / name
-    text = msgspec.json.encode(record)
-    records.decode(text, Record, str(path))  # what cannot be read again, such as NaN, is not written
-    write_atomic(path, msgspec.json.format(text, indent=1) + b"\n")
+    write_atomic(path, msgspec.json.format(encode(record), indent=1) + b"\n")
     return path
+
+
+def encode(record: Record) -> bytes:
+    """Return a record as JSON; raise RecordError for one that could not be read again, such as one with NaN in it."""
+    try:
+        text = msgspec.json.encode(record)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordError(f"{record.node} record of {record.cell_id}: {error}") from error
+    records.decode(text, Record, f"{record.node} record of {record.cell_id}")
+    return text
 
 
 def write_suite(results: Path, suite: SuiteRecord) -> Path:
@@ -152,7 +183,11 @@ def write_suite(results: Path, suite: SuiteRecord) -> Path:
 
 
 def read(results: Path) -> Reading:
-    """Read every record below `results`; an absent folder is an empty one."""
+    """Read every record below `results`; an absent folder is an empty one.
+
+    A record that was made while a plugin of its cell had another name is handed out under the
+    cell's present id, as the suites know it.
+    """
     found: list[tuple[Record, Path]] = []
     problems: list[str] = []
     suites: dict[str, SuiteRecord] = {}
@@ -167,6 +202,13 @@ def read(results: Path) -> Reading:
         except RecordError as error:
             problems.append(str(error))
     found.sort(key=lambda pair: (pair[0].created, pair[1].name))
+    present = {former: cell.cell_id for suite in suites.values() for cell in suite.cells for former in cell.formerly}
+    found = [
+        (msgspec.structs.replace(record, cell_id=present[record.cell_id]), path)
+        if record.cell_id in present
+        else (record, path)
+        for record, path in found
+    ]
     return Reading(
         records=tuple(record for record, _ in found),
         suites=suites,

@@ -1,18 +1,18 @@
 """What the runner hands a worker and gets back, and the provenance that both can state."""
 
+import importlib.metadata
 import os
 import platform
+import secrets
 import subprocess
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from bench.measure.hardware import hardware
-from bench.planning.fingerprints import versions
-from bench.planning.tree import Node
-from bench.records import Artifact, Fault, Provenance, Record, Status, Use
+from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Provenance, Record, Series, Status, Use
 from bench.store import now
 
 PACKAGES = (
@@ -26,6 +26,41 @@ PACKAGES = (
     "tf-keras",
 )
 """Packages whose version a result may depend on."""
+
+
+class Node(Struct, frozen=True):
+    """One step of the plan's tree: what it is, not what has become of it."""
+
+    id: str
+    kind: NodeKind
+    cell_id: str
+    cell: Cell
+    seed: int | None
+    """None where nothing is drawn: a network that was read from a file, or made of those of all seeds."""
+    fold: int
+    code: dict[str, str]
+    parents: tuple[str, ...] = ()
+    """Nodes whose networks it needs: first those that it changes, then those that its parameters name."""
+    measure: MeasureSpec | None = None
+    diagnostic: Use | None = None
+    watches: tuple[Use, ...] = ()
+    """Diagnostics that look on while it trains."""
+    isolate: str = ""
+    """Nodes of different values never share a worker process."""
+    packages: dict[str, str] = {}
+    """Versions here of what a measured runtime consists of."""
+
+
+def run_id(cell: str, seed: int | None, fold: int) -> str:
+    """Return the id of a run, which is also the id of its `train` or `derive` node."""
+    return cell + ("" if seed is None else f"-s{seed}") + (f"-f{fold}" if fold else "")
+
+
+def node_id(run: str, measure: MeasureSpec | None, diagnostic: Use | None = None) -> str:
+    """Return the id of a run's node: the run's own, or that of one of its `measure` or `diagnose` nodes."""
+    if diagnostic:
+        return f"{run}/{diagnostic}"
+    return f"{run}/{measure.name}" if measure else run
 
 
 class Home(Struct, frozen=True):
@@ -51,14 +86,24 @@ class Home(Struct, frozen=True):
         return self.root / "scratch" / self.session
 
     @property
+    def contents(self) -> Path:
+        """Where the fingerprints of a person's own files are remembered."""
+        return self.root / "contents.json"
+
+    @property
     def logs(self) -> Path:
         """What workers print."""
         return self.root / "logs"
 
 
+@lru_cache(maxsize=1)
+def _session() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(4)}"  # two containers on one home have equal process numbers
+
+
 def home() -> Home:
     """Return the folders of this process: under `BENCH_HOME`, or `.bench` here."""
-    return Home(Path(os.environ.get("BENCH_HOME", ".bench")).absolute(), session=str(os.getpid()))
+    return Home(Path(os.environ.get("BENCH_HOME", ".bench")).absolute(), session=_session())
 
 
 class Task(Struct, frozen=True):
@@ -72,8 +117,15 @@ class Task(Struct, frozen=True):
     dirty: bool | None
     threads: int
     backend: str
-    parent: Artifact | None = None
-    diagnostics: tuple[Use, ...] = ()
+    parents: dict[str, Artifact] = {}
+    """Of each parent node, what it made."""
+    series: tuple[Series, ...] = ()
+    """Curves of the training whose network a `diagnose` node looks at."""
+
+    @property
+    def parent(self) -> Artifact | None:
+        """The network that the node changes, measures or looks at."""
+        return self.parents[self.node.parents[0]] if self.node.parents else None
 
     @property
     def folder(self) -> Path:
@@ -141,7 +193,8 @@ def record(task: Task, status: Status, **fields: Any) -> Record:
         fold=node.fold,
         status=status,
         measure=node.measure,
-        parents=(task.parent.digest,) if task.parent else (),
+        diagnostic=node.diagnostic,
+        parents=tuple(task.parents[name].digest for name in node.parents if name in task.parents),
         **fields,
     )
 
@@ -149,6 +202,18 @@ def record(task: Task, status: Status, **fields: Any) -> Record:
 def failure(task: Task, status: Status, kind: str, message: str, traceback: str | None = None) -> Record:
     """Return the record of a node that did not finish."""
     return record(task, status, error=Fault(type=kind, message=message, traceback=traceback))
+
+
+@cache
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the installed versions of packages; those that are not installed are left out."""
+    found = {}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from bench.records import Activation, Initializer
 
 INPUT = "image"
 SMALLEST_SIDE = 4
+ADDED = {"initializer": "glorot", "pooling": "max", "dropout": 0.0}
 
 
 def build(

@@ -14,6 +14,7 @@ Expect: 94.76 % on CIFAR-10 with augmentation (the paper, depth 40, 300 epochs);
 from keras import KerasTensor, layers
 
 from bench.blocks.initializers import initializer as weights
+from bench.errors import Unsupported
 from bench.records import Activation, Initializer
 
 INPUT = "image"
@@ -34,7 +35,7 @@ def build(
     """Return logits; `depth` is 3n + 4, with bottleneck 6n + 4."""
     count, rest = divmod(depth - 4, 6 if bottleneck else 3)
     if rest or count < 1:
-        raise ValueError(f"depth={depth} is not {6 if bottleneck else 3}n + 4")
+        raise Unsupported(f"depth={depth} is not {6 if bottleneck else 3}n + 4")
 
     def convolution(x: KerasTensor, maps: int, size: int) -> KerasTensor:
         x = layers.Activation(activation)(layers.BatchNormalization()(x))

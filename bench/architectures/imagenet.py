@@ -18,7 +18,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, layers
 
-from bench.errors import DataError
+from bench.errors import DataError, Unsupported
 
 INPUT = "image"
 PREPARATION = "none"
@@ -100,20 +100,20 @@ def build(
 ) -> KerasTensor:
     """Return logits; the network's layers stand in this graph, not in a network of their own."""
     if inputs.shape[-1] not in (1, 3):
-        raise ValueError(f"{backbone} takes grey and RGB images, not {inputs.shape[-1]} channels")
+        raise Unsupported(f"{backbone} takes grey and RGB images, not {inputs.shape[-1]} channels")
     make = getattr(keras.applications, backbone)
     x = layers.Concatenate(name="three_channels")([inputs] * 3) if inputs.shape[-1] == 1 else inputs
     smallest = SMALLEST.get(backbone, 32)
     sides = (input_size, input_size) if input_size else [max(side, smallest) for side in inputs.shape[1:3]]
     if min(sides) < smallest:
-        raise ValueError(f"{backbone} takes images of at least {smallest} pixels a side, not {min(sides)}")
+        raise Unsupported(f"{backbone} takes images of at least {smallest} pixels a side, not {min(sides)}")
     if tuple(sides) != tuple(inputs.shape[1:3]):
         x = layers.Resizing(*sides, name="resize")(x)
     x = sys.modules[make.__module__].preprocess_input(x)
     more: dict[str, Any] = {}
     if alpha != 1.0:
         if not backbone.startswith("MobileNet"):
-            raise ValueError(f"alpha is for the MobileNets, not for {backbone}")
+            raise Unsupported(f"alpha is for the MobileNets, not for {backbone}")
         more["alpha"] = alpha
     try:
         network = make(include_top=False, weights=weights, input_tensor=x, **more)

@@ -19,6 +19,7 @@ from bench.records import Activation, Initializer
 
 INPUT = "image"
 SMALLEST_SIDE = 28
+ADDED = {"initializer": "glorot"}
 
 
 def build(

@@ -14,6 +14,7 @@ from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
 
 INPUT = "any"
+ADDED = {"initializer": "glorot", "dropout": 0.0, "batch_norm": False}
 
 
 def build(

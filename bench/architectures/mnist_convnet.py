@@ -15,6 +15,7 @@ from bench.records import Activation, Initializer
 
 INPUT = "image"
 SMALLEST_SIDE = 10
+ADDED = {"activation": "relu", "initializer": "glorot"}
 
 
 def build(

@@ -16,6 +16,7 @@ from bench.records import Activation, Initializer
 
 INPUT = "image"
 SMALLEST_SIDE = 4
+ADDED = {"initializer": "he"}
 
 
 def build(

@@ -14,6 +14,7 @@ from keras import KerasTensor, layers
 
 from bench.blocks.initializers import initializer as weights
 from bench.blocks.transformer import attend, feed_forward, learned
+from bench.errors import Unsupported
 from bench.records import Activation, Initializer
 
 INPUT = "image"
@@ -35,7 +36,7 @@ def build(
     """Return logits, read off a token that stands for the whole image."""
     height, across = inputs.shape[1:3]
     if height % patch or across % patch:
-        raise ValueError(f"{height} × {across} pixels cannot be cut into patches of {patch}")
+        raise Unsupported(f"{height} × {across} pixels cannot be cut into patches of {patch}")
     x = layers.Conv2D(width, patch, strides=patch, kernel_initializer=weights(initializer))(inputs)
     x = layers.Reshape((-1, width))(x)
     x = layers.Concatenate(axis=1)([learned(x, 1), x])

@@ -4,6 +4,7 @@ from keras import KerasTensor, layers, ops
 from keras.initializers import RandomNormal
 
 from bench.blocks.initializers import initializer
+from bench.errors import Unsupported
 
 
 def learned(x: KerasTensor, tokens: int, *, deviation: float = 0.02) -> KerasTensor:
@@ -21,7 +22,7 @@ def attend(x: KerasTensor, *, heads: int, weights: str, bias: bool = True, dropo
     """
     width = x.shape[-1]
     if width % heads:
-        raise ValueError(f"width={width} is not a multiple of heads={heads}")
+        raise Unsupported(f"width={width} is not a multiple of heads={heads}")
     return layers.MultiHeadAttention(
         heads, width // heads, dropout=dropout, use_bias=bias, kernel_initializer=initializer(weights)
     )(x, x)

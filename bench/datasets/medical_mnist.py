@@ -17,9 +17,9 @@ Expect: above 99 % for any small convolutional network
 import numpy as np
 
 from bench.errors import DataError
+from bench.files.contents import listing
 from bench.files.downloads import cache, download
 from bench.files.images import Files, decode
-from bench.planning.fingerprints import listing
 from bench.work.data import Dataset
 
 HANDLE = "andrewmvd/medical-mnist/versions/1"

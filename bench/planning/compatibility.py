@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
-from bench.catalog import OPTIONS, Card
+from bench.cards import Card
+from bench.catalog import OPTIONS, Catalog
 from bench.records import ArtifactFormat, Cell, Use
 
 EVALUATED_ON: dict[ArtifactFormat, str] = {"keras": "keras_predict", "litert": "litert", "onnx": "onnxruntime"}
 """The runtime on which an artifact's accuracy is taken, by its format."""
+
+Part = tuple[Card, Use]
+"""A plugin with the use that a cell makes of it."""
 
 
 def is_trained(architecture: Card) -> bool:
@@ -14,78 +18,129 @@ def is_trained(architecture: Card) -> bool:
     return "build" in architecture.doors
 
 
-def first_format(architecture: Card, use: Use) -> ArtifactFormat:
-    """Return the format of an architecture's network before any technique; KeyError for a file of no known one."""
+def is_seeded(catalog: Catalog, cell: Cell) -> bool:
+    """Tell whether a cell has a network for each seed; not one that is read from a file or made of all seeds."""
+    if not is_trained(catalog.card("architectures", cell.architecture.name)):
+        return False
+    return not any(catalog.card("techniques", use.name).facts(use).seeds for use in cell.techniques)
+
+
+def format_of(catalog: Catalog, cell: Cell) -> ArtifactFormat:
+    """Return the format of a cell's network; KeyError for a file of no known one."""
+    given = [catalog.card("techniques", use.name).facts(use).gives for use in cell.techniques]
+    formats = [form for form in given if form]
+    return formats[-1] if formats else _first_format(catalog.card("architectures", cell.architecture.name), cell)
+
+
+def _first_format(architecture: Card, cell: Cell) -> ArtifactFormat:
+    """Return the format of an architecture's network before any technique."""
     if is_trained(architecture):
         return "keras"
-    formats: dict[str, ArtifactFormat] = architecture.literals["FORMATS"]
-    return formats[Path(use.parameters["path"]).suffix.lower()]
+    return architecture.facts(cell.architecture).formats[Path(cell.architecture.parameters["path"]).suffix.lower()]
 
 
-def unsupported(cell: Cell, dataset: Card, architecture: Card, techniques: tuple[Card, ...], backend: str) -> str:
+def unsupported(catalog: Catalog, cell: Cell, backend: str) -> str:
     """Return why a cell's parts cannot go together, or an empty string if they can."""
-    data_input = dataset.literals.get("INPUT", "image")
-    for card in (architecture, *techniques):
-        wants = card.literals.get("INPUT", "any")
-        if wants not in {"any", data_input}:
-            return f"{card.name} takes {wants} data, {dataset.name} is {data_input} data"
-        tasks = card.literals.get("TASKS")
-        task = dataset.literal("TASK", cell.dataset)
-        if tasks and task not in tasks:
-            return f"{card.name} is for {' and '.join(tasks)}, {dataset.name} is {task}"
-        if backend not in card.literals.get("BACKENDS", (backend,)):
-            return f"{card.name} needs the Keras backend {' or '.join(card.literals['BACKENDS'])}, this is {backend}"
+    dataset = catalog.card("datasets", cell.dataset.name)
+    architecture = catalog.card("architectures", cell.architecture.name)
+    techniques = [(catalog.card("techniques", use.name), use) for use in cell.techniques]
+    training = cell.training
+    parts: list[Part] = [(architecture, cell.architecture), *techniques]
+    parts += [(catalog.card("losses", training.loss.name), training.loss)]
+    parts += [(catalog.card("optimizers", training.optimizer.name), training.optimizer)]
+    parts += [(catalog.card("schedules", training.schedule.name), training.schedule)]
+    for card, use in parts:
+        if reason := _unsupported_part(card, use, dataset, cell, backend):
+            return reason
     return (
         _unsupported_data(cell, dataset, architecture)
         or _unsupported_file(cell, architecture, techniques)
         or _unsupported_order(cell, architecture, techniques)
+        or _unsupported_cells(catalog, cell, techniques, backend)
     )
 
 
+def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: str) -> str:
+    facts, data = card.facts(use), dataset.facts(cell.dataset)
+    kind = data.input or "image"
+    if facts.input not in {None, "any", kind}:
+        return f"{card.name} takes {facts.input} data, {dataset.name} is {kind} data"
+    task = data.task or "classification"
+    if facts.tasks is not None and task not in facts.tasks:
+        return f"{card.name} is for {' and '.join(facts.tasks)}, {dataset.name} is {task}"
+    if facts.backends is not None and backend not in facts.backends:
+        return f"{card.name} needs the Keras backend {' or '.join(facts.backends)}, this is {backend}"
+    if "validation" in facts.needs and not cell.training.validation:
+        return f"{card.name} selects on the validation part, and there is none: set training.validation, e.g. to 0.1"
+    return ""
+
+
 def _unsupported_data(cell: Cell, dataset: Card, architecture: Card) -> str:
-    task, loss = dataset.literal("TASK", cell.dataset, "classification"), cell.training.loss
-    if loss != "auto" and (loss == "crossentropy") is (task == "regression"):
-        return f"the loss {loss} is for {'classes' if loss == 'crossentropy' else 'values'}, {dataset.name} is {task}"
+    facts = dataset.facts(cell.dataset)
     options = [name for name in OPTIONS if name in cell.dataset.parameters and name != "train_size"]
-    if options and task == "regression":
+    if options and facts.task == "regression":
         return f"{options[0]} is about classes, {dataset.name} is regression"
-    shape = dataset.literal("SHAPE", cell.dataset)
-    return too_small(cell, architecture, shape) if shape else ""
+    return too_small(cell, architecture, facts.shape) if facts.shape else ""
 
 
 def too_small(cell: Cell, architecture: Card, shape: tuple[int, ...]) -> str:
     """Return that an architecture needs larger images than these (height, width, channels), or an empty string."""
-    smallest = architecture.literal("SMALLEST_SIDE", cell.architecture, 0)
+    smallest = architecture.facts(cell.architecture).smallest_side
     if len(shape) < 3 or min(shape[:2]) >= smallest:
         return ""
     has = min(shape[:2])
     return f"{architecture.name} needs images of at least {smallest} pixels a side, {cell.dataset.name} has {has}"
 
 
-def _unsupported_file(cell: Cell, architecture: Card, techniques: tuple[Card, ...]) -> str:
+def _unsupported_file(cell: Cell, architecture: Card, techniques: list[Part]) -> str:
     if is_trained(architecture):
         return ""
-    formats, path = architecture.literals["FORMATS"], Path(cell.architecture.parameters["path"])
+    formats, path = architecture.facts(cell.architecture).formats, Path(cell.architecture.parameters["path"])
     if path.suffix.lower() not in formats:
         return f"{path}: {architecture.name} reads {', '.join(formats)}"
-    training = [card.name for card in techniques if "after" not in card.doors]
+    training = [card.name for card, _ in techniques if "after" not in card.doors]
     return f"{architecture.name} is not trained, and {training[0]} acts on training" if training else ""
 
 
-def _unsupported_order(cell: Cell, architecture: Card, techniques: tuple[Card, ...]) -> str:
-    fits = [card.name for card in techniques if "fit" in card.doors]
+def _unsupported_order(cell: Cell, architecture: Card, techniques: list[Part]) -> str:
+    fits = [card.name for card, _ in techniques if "fit" in card.doors]
     if len(fits) > 1:
         return f"{' and '.join(fits)} both take over the training; a recipe may hold one of them"
-    form, last = str(first_format(architecture, cell.architecture)), ""
-    for card in techniques:
+    form, last, of_all_seeds = str(_first_format(architecture, cell)), "", ""
+    for card, use in techniques:
         if "after" not in card.doors:
             if last:
                 return f"{card.name} acts on training and must come before {last}, which acts on the trained network"
             continue
-        takes = card.literals.get("TAKES", ("keras",))
-        if form not in takes:
+        facts = card.facts(use)
+        if form not in facts.takes:
             return (
-                f"{card.name} takes {' or '.join(takes)} networks, {last or architecture.name} leaves a {form} network"
+                f"{card.name} takes {' or '.join(facts.takes)} networks, "
+                f"{last or architecture.name} leaves a {form} network"
             )
-        form, last = card.literals.get("GIVES", "keras"), card.name
+        if facts.seeds and (of_all_seeds or not is_trained(architecture)):
+            return f"{card.name} takes the networks of all seeds, {of_all_seeds or architecture.name} leaves one"
+        of_all_seeds = card.name if facts.seeds else of_all_seeds
+        form, last = facts.gives or "keras", card.name
+    return ""
+
+
+def _unsupported_cells(catalog: Catalog, cell: Cell, techniques: list[Part], backend: str) -> str:
+    """Return why a cell that a technique names cannot stand for what it is to be, such as a teacher."""
+    own = catalog.card("datasets", cell.dataset.name).facts(cell.dataset)
+    for card, use in techniques:
+        for parameter, named in use.cells().items():
+            for other in named:
+                where = f"{card.name}'s {parameter} {other.architecture.name}"
+                if reason := unsupported(catalog, other, backend):
+                    return f"{where} cannot work: {reason}"
+                if (form := format_of(catalog, other)) != "keras":
+                    return f"{where} is a {form} network; only a Keras one can be asked while training"
+                facts = catalog.card("datasets", other.dataset.name).facts(other.dataset)
+                if parameter not in card.facts(use).agrees or other.dataset == cell.dataset:
+                    continue
+                if (facts.task or "classification") != (own.task or "classification"):
+                    return f"{where} has learned {facts.task}, {cell.dataset.name} is {own.task}"
+                if facts.outputs and own.outputs and facts.outputs != own.outputs:
+                    return f"{where} has {facts.outputs} outputs, {cell.dataset.name} needs {own.outputs}"
     return ""

@@ -1,57 +1,39 @@
-"""What a result depends on: fingerprints of source files, and versions of packages."""
+"""What a result's code is: fingerprints of source files that say the same however they are written."""
 
 import ast
-import importlib.metadata
 import io
 import tokenize
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from keyword import iskeyword
 from pathlib import Path
 
+from bench.cards import Card
+from bench.catalog import PACKAGE
 from bench.records import NodeKind
 
-PACKAGE = Path(__file__).parent.parent
-PLUMBING = {"catalog", "errors", "records", "stats", "store", "tasks"}
+PLUMBING = {"cards", "catalog", "errors", "records", "stats", "store", "tasks"}
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 CORE = {
     "train": ("work/training", "work/evaluation", "work/network", "work/deployment"),
     "derive": ("work/training", "work/evaluation", "work/network", "work/deployment"),
     "measure": ("measure/latency",),
+    "diagnose": ("work/evaluation", "work/deployment"),
 }
 """The modules that a node's result depends on beside its plugins, with all that they import."""
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+_OPENING, _CLOSING = {"(", "[", "{"}, {")", "]", "}"}
 
 
 def core(kind: NodeKind) -> dict[str, str]:
     """Return the fingerprints of the harness's own modules that a node's result depends on."""
-    return {key: value for name in CORE[kind] for key, value in code_of(name, PACKAGE / f"{name}.py").items()}
+    return {key: value for name in CORE[kind] for key, value in _code_of(name, PACKAGE / f"{name}.py")}
 
 
-@cache
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed versions of packages; those that are not installed are left out."""
-    found = {}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def listing(path: Path) -> str:
-    """Return 8 hex digits of the names, sizes and times of change of a file, or of all files in a folder."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    digest = sha256()
-    for file in files:
-        if file.is_file():
-            state = file.stat()
-            digest.update(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    return digest.hexdigest()[:8]
-
-
-def code_of(key: str, path: Path) -> dict[str, str]:
-    """Return `{key: fingerprint}` of a file and, transitively, of the modules of bench that it imports."""
-    return dict(_code_of(key, path))
+def code_of(card: Card) -> dict[str, str]:
+    """Return the fingerprints of a plugin's file and, transitively, of the modules of bench that it imports."""
+    return dict(_code_of(f"{card.kind}/{card.name}", card.path))
 
 
 @cache
@@ -73,23 +55,83 @@ def _code_of(key: str, path: Path) -> tuple[tuple[str, str], ...]:
 
 @cache
 def fingerprint(path: Path) -> str:
-    """Return 8 hex digits of the code in a file; comments, docstrings, blank lines and trailing space do not count.
+    """Return 8 hex digits of the code in a file.
 
-    Works on the text, not on a dump of the syntax tree, so it is the same on every Python.
+    Comments, docstrings (of attributes, too), empty lines, line breaks within brackets and the
+    comma that a formatter adds before a closing bracket do not count. Works on tokens, not on a
+    dump of the syntax tree, so it is the same on every Python.
     """
-    text = path.read_text(encoding="utf-8")
-    lines = text.splitlines()
+    digest = sha256()
+    for word in _without_magic_commas(_tokens(path.read_text(encoding="utf-8"))):
+        digest.update(word.encode() + b"\0")
+    return digest.hexdigest()[:8]
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Yield the words of a program that mean something; a block's indentation is one word of fixed width."""
+    lines = text.splitlines(keepends=True)
+    skipped = _docstrings(text)
+    begun: list[tuple[int, int]] = []
+    after_docstring = False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":  # from Python 3.12 on, where older ones have one word for the whole
+            begun.append(token.start)
+        elif kind == "FSTRING_END":
+            start = begun.pop()
+            if not begun:
+                yield _between(lines, start, token.end)
+        elif begun or token.type in _LAYOUT:
+            continue
+        elif token.start in skipped:
+            after_docstring = True
+        elif after_docstring and token.type == tokenize.NEWLINE:
+            after_docstring = False
+        elif token.type in {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}:
+            yield kind
+        else:
+            yield token.string
+
+
+def _docstrings(text: str) -> set[tuple[int, int]]:
+    """Return where the statements begin that are nothing but a string; columns in characters."""
+    lines = text.splitlines()
+    found = set()
     for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            docstring = node.body[0]
-            assert docstring.end_lineno is not None
-            lines[docstring.lineno - 1 : docstring.end_lineno] = [""] * (docstring.end_lineno - docstring.lineno + 1)
-    code = "\n".join(line.rstrip() for line in lines if line.strip())
-    return sha256(code.encode()).hexdigest()[:8]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            column = len(lines[node.lineno - 1].encode()[: node.col_offset].decode())
+            found.add((node.lineno, column))
+    return found
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    (first, left), (last, right) = start, end
+    if first == last:
+        return lines[first - 1][left:right]
+    return "".join([lines[first - 1][left:], *lines[first : last - 1], lines[last - 1][:right]])
+
+
+def _without_magic_commas(words: Iterator[str]) -> Iterator[str]:
+    """Leave out a comma before a closing bracket, but for the one that makes a tuple of a single item."""
+    commas = [0]
+    may_be_tuple = [False]
+    before, held = "", False
+    for word in words:
+        if held:
+            held = False
+            if word not in _CLOSING or (may_be_tuple[-1] and commas[-1] == 1):
+                yield ","
+        if word == ",":
+            commas[-1] += 1
+            held = True
+        else:
+            if word in _OPENING:
+                called = before in {")", "]"} or (before.isidentifier() and not iskeyword(before))
+                # (a,) is a tuple, f(a,) is not; x[a,] is one, [a,] is not
+                may_be_tuple.append((word == "(" and not called) or (word == "[" and called))
+                commas.append(0)
+            elif word in _CLOSING:
+                may_be_tuple.pop()
+                commas.pop()
+            yield word
+        before = word

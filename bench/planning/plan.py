@@ -1,6 +1,7 @@
 """Suite → Plan: what there is to do, what is done already, and what each part will cost."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -9,12 +10,36 @@ from bench import store
 from bench.catalog import Catalog
 from bench.errors import SuiteError
 from bench.measure.hardware import hardware
+from bench.planning import proof
 from bench.planning.history import History
 from bench.planning.suite import Suite
-from bench.planning.tree import Node, NodeStatus, Tree, run_id
+from bench.planning.tree import Tree
 from bench.query import Query, fields_of
 from bench.records import SuiteCell
 from bench.store import Header
+from bench.tasks import Node, run_id
+
+StepStatus = Literal["new", "cached", "stale", "failed", "unsupported", "excluded"]
+
+
+class Step(Struct, frozen=True):
+    """A node of the plan with what is to become of it, and why."""
+
+    node: Node
+    status: StepStatus
+    reason: str
+    cost_s: float = 0.0
+    record: Header | None = None
+    """The execution that stands for the node so far."""
+
+    @property
+    def due(self) -> bool:
+        """Tell whether the node is to be executed."""
+        return self.status in {"new", "stale"}
+
+    def wall_s(self, workers: int) -> float:
+        """Predict the seconds that this step adds to a whole run: trainings go side by side, measurements do not."""
+        return self.cost_s if self.node.kind == "measure" else self.cost_s / workers
 
 
 class Run(Struct, frozen=True):
@@ -28,7 +53,7 @@ class Run(Struct, frozen=True):
     architecture: str
     seed: int | None
     fold: int
-    status: NodeStatus
+    status: StepStatus
     reason: str
     cost_s: float
     """Predicted seconds of what is due and not already counted in an earlier run."""
@@ -40,9 +65,12 @@ class Plan(Struct, frozen=True):
 
     suite: str
     runs: tuple[Run, ...]
-    nodes: dict[str, Node]
+    steps: dict[str, Step]
+    """By the node's id."""
+    earlier: int
+    """Cells that the suite had when it was run before and has no more; their records stay."""
     problems: tuple[str, ...]
-    """Broken records that were skipped."""
+    """Broken records and proofs that were skipped."""
 
     @property
     def cost_s(self) -> float:
@@ -68,6 +96,7 @@ def make(
     failed before, with `need_artifacts` also what left no network on this machine.
     """
     found, problems = store.headers(results)
+    proofs, faults = proof.read(results)
     tree = Tree(suite, catalog, History(found), backend)
 
     def wanted(row: SuiteCell, seed: int | None, fold: int) -> bool:
@@ -83,100 +112,156 @@ def make(
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
         raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
     own = {name for *_, names in picked for name in names}
-    judged: dict[str, Node] = {}
+    judge = _Judge(tree, proofs, fresh=own if fresh else set(), retry_failed=retry_failed)
     for node in tree.nodes.values():
-        parent = judged.get(node.parent) if node.parent else None
-        judged[node.id] = _judge(node, parent, tree, fresh=fresh and node.id in own, retry_failed=retry_failed)
-    nodes = _revive(judged, artifacts, needed=own if need_artifacts else set())
-    runs = _runs(picked, nodes) + [
+        judge.step(node)
+    steps = _revive(judge.steps, artifacts, needed=own if need_artifacts else set())
+    runs = _runs(picked, steps) + [
         _excluded(row, reason, seed, fold)
         for row, reason in suite.excluded
         for fold in suite.written.folds
         for seed in tree.seeds(row)
         if wanted(row, seed, fold)
     ]
-    return Plan(suite=suite.name, runs=tuple(runs), nodes=nodes, problems=tuple(problems))
+    return Plan(
+        suite=suite.name,
+        runs=tuple(runs),
+        steps=steps,
+        earlier=len(tree.earlier()),
+        problems=(*problems, *faults),
+    )
 
 
-def _revive(judged: dict[str, Node], artifacts: Path, needed: set[str]) -> dict[str, Node]:
+def _revive(judged: dict[str, Step], artifacts: Path, needed: set[str]) -> dict[str, Step]:
     """Make cached nodes due whose network is needed, by name or by a child that is due, but not on this machine."""
     present = {path.name for path in artifacts.glob("*")} if artifacts.is_dir() else set()
-    nodes, needed = dict(judged), set(needed)
+    steps, needed = dict(judged), set(needed)
     for name in reversed(judged):  # children before their parents
-        node = nodes[name]
-        artifact = node.record.artifact if node.record else None
-        if name in needed and node.status == "cached" and artifact and artifact.file not in present:
-            node = nodes[name] = _as(node, "stale", "its network is needed and not on this machine")
-        if node.due and node.parent:
-            needed.add(node.parent)
-    return nodes
+        step = steps[name]
+        artifact = step.record.artifact if step.record else None
+        if name in needed and step.status == "cached" and artifact and artifact.file not in present:
+            reason = "its network is needed and not on this machine"
+            step = steps[name] = msgspec.structs.replace(step, status="stale", reason=reason)
+        if step.due:
+            needed |= set(step.node.parents)
+    return steps
 
 
-def _judge(node: Node, parent: Node | None, tree: Tree, *, fresh: bool, retry_failed: bool) -> Node:
-    if node.status == "unsupported":
-        kept = [header for header in tree.executions(node) if _cannot_work(header, tree.backend)]
-        return msgspec.structs.replace(node, record=kept[-1] if kept else None)
-    if parent and parent.status in {"failed", "unsupported"}:
-        return _as(
-            node, parent.status, f"its parent {parent.id} {'failed' if parent.status == 'failed' else 'cannot work'}"
+class _Judge:
+    """Decides for each node, parents first, whether it is to be executed."""
+
+    def __init__(self, tree: Tree, proofs: proof.Proofs, *, fresh: set[str], retry_failed: bool) -> None:
+        self.steps: dict[str, Step] = {}
+        self._tree = tree
+        self._proofs = proofs
+        self._fresh = fresh
+        self._retry_failed = retry_failed
+
+    def step(self, node: Node) -> None:
+        status, reason, record = self._verdict(node)
+        cost_s = 0.0 if node.id in self._tree.reasons else self._tree.cost_s(node)
+        self.steps[node.id] = Step(node=node, status=status, reason=reason, cost_s=cost_s, record=record)
+
+    def _verdict(self, node: Node) -> tuple[StepStatus, str, Header | None]:
+        executions = self._tree.executions(node)
+        if reason := self._tree.reasons.get(node.id):
+            kept = [header for header in executions if _cannot_work(header, self._tree.backend)]
+            return "unsupported", reason, kept[-1] if kept else None
+        parents = [self.steps[name] for name in node.parents]
+        for parent in parents:
+            if parent.status in {"failed", "unsupported"}:
+                fault = "failed" if parent.status == "failed" else "cannot work"
+                return parent.status, f"its parent {parent.node.id} {fault}", None
+        if node.kind == "measure":
+            before, executions = executions, [header for header in executions if self._is_here(header, node)]
+            if before and not executions:
+                return "new", "not yet measured on this hardware with these runtime versions", None
+        if not executions:
+            return self._unrecorded(node, parents)
+        standing = [header for header in executions if self._same_code(header, node)]
+        if not standing:
+            before_code = executions[-1].provenance.code
+            names = before_code.keys() | node.code.keys()
+            changed = sorted(name for name in names if before_code.get(name) != node.code.get(name))
+            told = ", ".join(changed[:6]) + (f" and {len(changed) - 6} more" if len(changed) > 6 else "")
+            return "stale", f"changed since {executions[-1].created}: {told}", executions[-1]
+        return self._recorded(node, parents, standing)
+
+    def _unrecorded(self, node: Node, parents: list[Step]) -> tuple[StepStatus, str, Header | None]:
+        # Records of schema 1 hold what diagnostics found in the network's own record.
+        kept = parents[0].record if node.diagnostic and parents else None
+        if node.diagnostic and kept is not None and node.diagnostic.name in kept.diagnostics:
+            if parents[0].due:
+                return "stale", f"its parent {parents[0].node.id} runs again", None
+            return "cached", f"recorded {kept.created} with the network", None
+        near = self._tree.history.lacks_only_parameters(node.cell) if node.kind in {"train", "derive"} else ""
+        return "new", f"no record yet{f': {near}' if near else ''}", None
+
+    def _recorded(
+        self, node: Node, parents: list[Step], standing: list[Header]
+    ) -> tuple[StepStatus, str, Header | None]:
+        """Judge a node by those of its executions whose code says the same as today's."""
+        backend = self._tree.backend
+        good = [header for header in standing if header.status == "finished" or _cannot_work(header, backend)]
+        record = good[-1] if good else standing[-1]
+        if node.id in self._fresh:
+            return "stale", "asked for with --fresh", record
+        if not good and record.error is not None and record.error.type == "NotInstalled":
+            return "new", f"{record.error.message} when it was tried; tried again", record
+        if not good and record.status == "unsupported":
+            return "new", f"unsupported on the backend {record.provenance.backend}, not tried on {backend}", record
+        if not good:
+            if self._retry_failed or (record.error is not None and record.error.type == "ParentFailed"):
+                return "stale", "tried again", record
+            why = record.error.message if record.error else "no reason kept"
+            return "failed", f"{record.status} before: {why}", record
+        if record.status == "unsupported":
+            return "unsupported", record.error.message if record.error else "", record
+        for parent in parents:
+            if parent.due:
+                return "stale", f"its parent {parent.node.id} runs again", record
+        descendants = [header for header in good if self._descends(header, parents)]
+        if not descendants:
+            return "stale", "the network it started from has been made anew", record
+        record = descendants[-1]
+        unseen = [str(use) for use in node.watches if use not in record.watched]
+        if unseen:
+            return "stale", f"was trained when {unseen[0]} did not watch", record
+        if record.provenance.code == node.code:
+            return "cached", f"recorded {record.created}", record
+        return "cached", f"recorded {record.created}, proved equal to {(record.provenance.commit or '')[:12]}", record
+
+    def _descends(self, header: Header, parents: list[Step]) -> bool:
+        """Tell whether an execution started from the networks that stand for the node's parents."""
+        made = {parent.record.artifact.digest for parent in parents if parent.record and parent.record.artifact}
+        return set(header.parents) == made
+
+    def _same_code(self, header: Header, node: Node) -> bool:
+        return header.provenance.code == node.code or self._proofs.equal(header, node)
+
+    def _is_here(self, header: Header, node: Node) -> bool:
+        made = header.provenance
+        return (
+            made.hardware.fingerprint == hardware().fingerprint
+            and made.backend == self._tree.backend
+            and {name: made.packages.get(name) for name in node.packages} == node.packages
         )
-    executions = tree.executions(node)
-    if node.kind == "measure":
-        here = hardware().fingerprint
-        executions = [
-            header
-            for header in executions
-            if header.provenance.hardware.fingerprint == here
-            and header.provenance.backend == tree.backend
-            and {name: header.provenance.packages.get(name) for name in node.packages} == node.packages
-        ]
-        if not executions and tree.executions(node):
-            return _as(node, "new", "not yet measured on this hardware with these runtime versions")
-    if not executions:
-        return _as(node, "new", "no record yet")
-    equal = [header for header in executions if header.provenance.code == node.code]
-    if not equal:
-        before = executions[-1].provenance.code
-        changed = sorted(name for name in before.keys() | node.code.keys() if before.get(name) != node.code.get(name))
-        return _as(node, "stale", f"changed since {executions[-1].created}: {', '.join(changed)}")
-    good = [header for header in equal if header.status == "finished" or _cannot_work(header, tree.backend)]
-    stands = good[-1] if good else equal[-1]
-    node = msgspec.structs.replace(node, record=stands)
-    if fresh:
-        return _as(node, "stale", "asked for with --fresh")
-    if not good and stands.status == "unsupported":
-        return _as(node, "new", f"unsupported on the backend {stands.provenance.backend}, not tried on {tree.backend}")
-    if not good:
-        if retry_failed or (stands.error is not None and stands.error.type == "ParentFailed"):
-            return _as(node, "stale", "tried again")
-        return _as(
-            node, "failed", f"{stands.status} before: {stands.error.message if stands.error else 'no reason kept'}"
-        )
-    if stands.status == "unsupported":
-        return _as(node, "unsupported", stands.error.message if stands.error else "")
-    if parent and parent.due:
-        return _as(node, "stale", f"its parent {parent.id} runs again")
-    if parent and not set(stands.parents) & {h.artifact.digest for h in tree.executions(parent) if h.artifact}:
-        return _as(node, "stale", "the network it started from has no record")
-    return _as(node, "cached", f"recorded {stands.created}")
 
 
 def _cannot_work(header: Header, backend: str) -> bool:
-    return header.status == "unsupported" and header.provenance.backend == backend
+    """Tell whether a record says that a node cannot work here; that a package was missing says nothing for ever."""
+    missing = header.error is not None and header.error.type == "NotInstalled"
+    return header.status == "unsupported" and header.provenance.backend == backend and not missing
 
 
-def _as(node: Node, status: NodeStatus, reason: str) -> Node:
-    return msgspec.structs.replace(node, status=status, reason=reason)
-
-
-def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], nodes: dict[str, Node]) -> list[Run]:
+def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], steps: dict[str, Step]) -> list[Run]:
     counted: set[str] = set()
     runs = []
     for row, seed, fold, own in picked:
-        needed = _with_parents(own, nodes)
-        cost = sum(nodes[i].cost_s for i in needed if nodes[i].due and i not in counted)
+        needed = _with_parents(own, steps)
+        cost = sum(steps[i].cost_s for i in needed if steps[i].due and i not in counted)
         counted |= set(needed)
-        telling = next((nodes[i] for status in _TELLING for i in own if nodes[i].status == status), nodes[own[0]])
+        telling = _telling([steps[name] for name in own])
         runs.append(
             Run(
                 id=own[0],
@@ -196,17 +281,27 @@ def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], nodes: dic
     return runs
 
 
-_TELLING: tuple[NodeStatus, ...] = ("failed", "new", "stale", "unsupported", "cached")
-"""Of a run's nodes, the one with the earliest of these speaks for the run."""
+def _telling(own: list[Step]) -> Step:
+    """Return the step that speaks for a run: one that failed, the network if it is due, else what is due below it."""
+    failed = [step for step in own if step.status == "failed"]
+    if failed or own[0].due:
+        return failed[0] if failed else own[0]
+    order = ("new", "stale", "unsupported", "cached")
+    return min(own, key=lambda step: order.index(step.status))
 
 
-def _with_parents(own: list[str], nodes: dict[str, Node]) -> list[str]:
-    chain: list[str] = []
-    parent = nodes[own[0]].parent
-    while parent:
-        chain.insert(0, parent)
-        parent = nodes[parent].parent
-    return chain + own
+def _with_parents(own: list[str], steps: dict[str, Step]) -> list[str]:
+    """Return a run's nodes with all that they need, parents first."""
+    found: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for parent in steps[name].node.parents:
+            add(parent)
+        found.setdefault(name)
+
+    for name in own:
+        add(name)
+    return list(found)
 
 
 def _excluded(row: SuiteCell, reason: str, seed: int | None, fold: int) -> Run:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bench.catalog import Catalog
 from bench.errors import PluginError, SuiteError, nearest
+from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.query import Query, fields_of
 from bench.records import (
@@ -23,6 +24,7 @@ from bench.records import (
     Claim,
     Exclusion,
     MeasureSpec,
+    Momentum,
     NotNegative,
     PluginNote,
     Positive,
@@ -42,11 +44,28 @@ def _several(type_: Any) -> Any:
     return Annotated[list[type_], msgspec.Meta(min_length=1)]
 
 
+class Settings(Struct, frozen=True, kw_only=True):
+    """The training settings of a suite that says nothing of them; a cell holds them all, so these may change."""
+
+    epochs: Positive = 10
+    batch_size: Positive = 64
+    optimizer: str = "adam"
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    schedule: str = "constant"
+    warmup_epochs: NotNegative = 0
+    loss: str = "auto"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    momentum: Momentum | None = None
+    """For suites from before `sgd(momentum=0.9)`: it goes to the optimizers that have one."""
+
+
 def _axes_of_training() -> type[msgspec.Struct]:
-    """Return `Training` with every field optional and, beside its type, a list of it."""
+    """Return `Settings` with every field optional and, beside its type, a list of it."""
     fields = [
         (field.name, Union[field.type, _several(field.type), None], None)  # noqa: UP007 (a type made at run time)
-        for field in msgspec.structs.fields(Training)
+        for field in msgspec.structs.fields(Settings)
     ]
     return msgspec.defstruct("TrainingAxes", fields, forbid_unknown_fields=True, kw_only=True, frozen=True)
 
@@ -266,20 +285,29 @@ def _training_axes(written: SuiteFile) -> dict[str, list[Any]]:
     return {name: value for name, value in values.items() if isinstance(value, list)}
 
 
-def _trainings(source: Located, written: SuiteFile) -> list[tuple[Training, str]]:
+def _trainings(source: Located, written: SuiteFile, catalog: Catalog) -> list[tuple[Training, str]]:
     """Unfold the training settings into (settings, label of what varies)."""
     axes = _training_axes(written)
     for name, values in axes.items():
         if len({canonical(value) for value in values}) < len(values):
             raise source.error(f"{name} holds a value twice", "training", name)
-    fixed = {k: v for k, v in msgspec.structs.asdict(written.training).items() if v is not None and k not in axes}
+    given = {k: v for k, v in msgspec.structs.asdict(written.training).items() if v is not None and k not in axes}
+    for name, kind in CALLS.items():
+        calls = axes.get(name, [given[name]] if name in given else [])
+        _resolve_all(source, catalog, kind, calls, "training", name)
+    fixed = msgspec.structs.asdict(Settings()) | given
     varied = [name for name, values in axes.items() if len(values) > 1]
-    found = []
+    found: dict[bytes, tuple[Training, str]] = {}
     for chosen in product(*axes.values()):
         point = dict(zip(axes, chosen, strict=True))
         label = ", ".join(f"{name}={point[name]}" for name in varied)
-        found.append((Training(**fixed, **point), label))
-    return found
+        try:
+            training = training_of(catalog, fixed | point)
+        except PluginError as error:
+            raise source.error(str(error), "training", "optimizer") from error
+        # A momentum beside an optimizer that has none makes no other point.
+        found.setdefault(canonical(training), (training, label))
+    return list(found.values())
 
 
 def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCell]:
@@ -289,11 +317,10 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
         name: tuple(_resolve_all(source, catalog, "techniques", calls, "recipes", name))
         for name, calls in written.recipes.items()
     }
-    trainings = _trainings(source, written)
+    trainings = _trainings(source, written, catalog)
     size = len(datasets) * len(architectures) * len(recipes) * len(trainings)
     if size > MOST_CELLS:
         raise source.error(f"the grid has {size:,} cells; more than {MOST_CELLS:,} is surely a slip")
-    sources = {str(use): str(catalog.card("datasets", use.name).literal("HANDLE", use, use.name)) for use in datasets}
     labels = {
         "architectures": _labels(catalog, "architectures", written.architectures, architectures),
         "datasets": _labels(catalog, "datasets", written.datasets, datasets),
@@ -304,11 +331,15 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
     ):
         cell = Cell(
             dataset=dataset,
-            source=sources[str(dataset)],
+            source=source_of(catalog, dataset),
             architecture=architecture,
             techniques=recipes[recipe],
             training=training,
         )
+        try:
+            cell = complete(catalog, cell, written.recipes, (recipe,))
+        except PluginError as error:
+            raise source.error(str(error), "recipes", recipe) from error
         parts = [labels["architectures"][j], recipe, varied, labels["datasets"][i] if len(datasets) > 1 else ""]
         row = SuiteCell(
             cell_id=cell_id(cell),
@@ -317,6 +348,7 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
             architecture=written.architectures[j],
             recipe=recipe,
             cell=cell,
+            formerly=former_ids(catalog, cell),
         )
         if row.cell_id in cells:
             other = cells[row.cell_id].recipe

@@ -1,68 +1,27 @@
-"""The nodes of a suite: what trains, what is derived from what, what is measured.
+"""The nodes of a suite: what trains, what is derived from what, what is measured and looked at.
 
 Every node is a cell with a seed and a fold. A recipe's training techniques make one `train`
 node; each technique with an `after` door then makes a `derive` node whose parent is the same
-cell without it, so a shared prefix is trained once. `measure` nodes hang below.
+cell without it, so a shared prefix is trained once. A cell that a technique names, such as a
+teacher, is a parent like that, trained once however many ask for it. `measure` and `diagnose`
+nodes hang below.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
-from bench.catalog import Card, Catalog
-from bench.planning.compatibility import EVALUATED_ON, first_format, is_trained, unsupported
-from bench.planning.fingerprints import core, versions
+from bench.catalog import Catalog
+from bench.files import contents
+from bench.planning.compatibility import EVALUATED_ON, format_of, is_seeded, unsupported
+from bench.planning.fingerprints import code_of, core
 from bench.planning.history import History
+from bench.planning.identity import CALLS, former_ids
 from bench.planning.suite import Suite
-from bench.records import ArtifactFormat, Cell, MeasureSpec, NodeKind, SuiteCell, Use, cell_id
+from bench.records import Cell, MeasureSpec, NodeKind, SuiteCell, Use, cell_id
 from bench.store import Header
-
-NodeStatus = Literal["new", "cached", "stale", "failed", "unsupported", "excluded"]
-
-
-class Node(Struct, frozen=True):
-    """One step of the plan's tree, decided: to be executed or not, and why."""
-
-    id: str
-    kind: NodeKind
-    cell_id: str
-    cell: Cell
-    seed: int | None
-    """None where nothing is drawn: a network that was read from a file."""
-    fold: int
-    status: NodeStatus
-    reason: str
-    cost_s: float
-    code: dict[str, str]
-    parent: str | None = None
-    measure: MeasureSpec | None = None
-    isolate: str = ""
-    """Nodes of different values never share a worker process."""
-    packages: dict[str, str] = {}
-    """Versions here of what a measured runtime consists of."""
-    record: Header | None = None
-    """The execution that stands for this node so far."""
-
-    @property
-    def due(self) -> bool:
-        """Tell whether the node is to be executed."""
-        return self.status in {"new", "stale"}
-
-    def wall_s(self, workers: int) -> float:
-        """Predict the seconds that this node adds to a whole run: trainings go side by side, measurements do not."""
-        return self.cost_s if self.kind == "measure" else self.cost_s / workers
-
-
-def run_id(cell: str, seed: int | None, fold: int) -> str:
-    """Return the id of a run, which is also the id of its `train` or `derive` node."""
-    return cell + ("" if seed is None else f"-s{seed}") + (f"-f{fold}" if fold else "")
-
-
-def node_id(run: str, measure: MeasureSpec | None) -> str:
-    """Return the id of a run's node: the run's own, or that of one of its `measure` nodes."""
-    return f"{run}/{measure.name}" if measure else run
+from bench.tasks import Node, home, node_id, run_id, versions
 
 
 class Tree:
@@ -71,25 +30,32 @@ class Tree:
     def __init__(self, suite: Suite, catalog: Catalog, history: History, backend: str) -> None:
         self.suite = suite
         self.history = history
-        self.nodes: dict[str, Node] = {}
-        self._catalog = catalog
         self.backend = backend
-        self._facts: dict[str, tuple[tuple[Card, ...], str]] = {}
+        self.nodes: dict[str, Node] = {}
+        self.reasons: dict[str, str] = {}
+        """Why a node cannot work at all, by id."""
+        self._catalog = catalog
+        self._unsupported: dict[str, str] = {}
+        self._former: dict[str, tuple[str, ...]] = {row.cell_id: row.formerly for row in suite.cells}
         self._code: dict[Any, dict[str, str]] = {}
         self._files: dict[str, dict[str, str]] = {}
 
     def seeds(self, row: SuiteCell) -> Sequence[int | None]:
-        """Return the suite's seeds, or None alone for a cell whose network comes from a file."""
-        trained = is_trained(self._catalog.card("architectures", row.cell.architecture.name))
-        return self.suite.written.seeds if trained else (None,)
+        """Return the suite's seeds, or None alone for a cell that has one network for all of them."""
+        return self._seeds(row.cell)
+
+    def _seeds(self, cell: Cell) -> Sequence[int | None]:
+        return self.suite.written.seeds if is_seeded(self._catalog, cell) else (None,)
 
     def add_run(self, row: SuiteCell, seed: int | None, fold: int) -> list[str]:
         """Add a run's nodes with their parents; return the ids of the run's own ones."""
         node = self._add_network(row.cell, row.cell_id, seed, fold)
         own = [node.id]
+        if node.id in self.reasons:
+            return own
+        own += [self._add_diagnosis(node, use) for use in self.suite.diagnostics if self._can_be_seen(use, row.cell)]
         written = self.suite.written
-        first = seed in (None, written.seeds[0]) and fold == written.folds[0]
-        if node.status != "unsupported" and (first or written.measure.seeds == "all"):
+        if (seed in (None, written.seeds[0]) and fold == written.folds[0]) or written.measure.seeds == "all":
             own += [self._add_measure(node, spec) for spec in self.suite.measures if self._accepts(spec, node.cell)]
         return own
 
@@ -97,12 +63,9 @@ class Tree:
         run = run_id(name, seed, fold)
         if run in self.nodes:
             return self.nodes[run]
-        techniques, reason = self._check(cell, name)
-        kind: NodeKind = "derive" if techniques and "after" in techniques[-1].doors else "train"
-        parent = None
-        if kind == "derive" and not reason:
-            prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
-            parent = self._add_network(prefix, cell_id(prefix), seed, fold).id
+        cards = [self._catalog.card("techniques", use.name) for use in cell.techniques]
+        kind: NodeKind = "derive" if cards and "after" in cards[-1].doors else "train"
+        reason = self._check(cell, name)
         node = Node(
             id=run,
             kind=kind,
@@ -110,82 +73,135 @@ class Tree:
             cell=cell,
             seed=seed,
             fold=fold,
-            status="unsupported" if reason else "new",
-            reason=reason,
-            cost_s=0.0 if reason else self.history.cost_s(kind, name, cell, None),
             code={} if reason else self._code_of(kind, cell),
-            parent=parent,
-            isolate=str(techniques[-1].literals.get("ISOLATE", "")) if kind == "derive" else "",
+            parents=() if reason else self._parents(kind, cell, seed, fold),
+            watches=tuple(use for use in self.suite.diagnostics if self._watches(use, cell)) if kind == "train" else (),
+            isolate=cards[-1].facts(cell.techniques[-1]).isolate if kind == "derive" else "",
         )
         self.nodes[run] = node
+        if reason:
+            self.reasons[run] = reason
         return node
 
+    def _parents(self, kind: NodeKind, cell: Cell, seed: int | None, fold: int) -> tuple[str, ...]:
+        """Add the nodes whose networks a node needs and return their ids."""
+        found = []
+        acting = cell.techniques
+        if kind == "derive":
+            prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
+            seeds = self._seeds(prefix) if seed is None else (seed,)
+            found = [self._add_network(prefix, cell_id(prefix), one, fold).id for one in seeds]
+            acting = cell.techniques[-1:]
+        for use in acting:
+            for cells in use.cells().values():
+                for other in cells:
+                    one = seed if seed is not None else self._seeds(other)[0]
+                    one = one if is_seeded(self._catalog, other) else None
+                    found.append(self._add_network(other, cell_id(other), one, fold).id)
+        return tuple(dict.fromkeys(found))
+
+    def _add_diagnosis(self, network: Node, use: Use) -> str:
+        code = code_of(self._catalog.card("diagnostics", use.name)) | core("diagnose")
+        return self._add_below(network, "diagnose", code, diagnostic=use)
+
     def _add_measure(self, network: Node, spec: MeasureSpec) -> str:
-        literals = self._catalog.card("runtimes", spec.runtime.name).literals
-        backends = literals.get("BACKENDS", (self.backend,))
-        works_here = self.backend in backends
+        card = self._catalog.card("runtimes", spec.runtime.name)
+        facts = card.facts(spec.runtime)
+        name = self._add_below(
+            network,
+            "measure",
+            code_of(card) | core("measure"),
+            measure=spec,
+            packages=versions(facts.packages),
+        )
+        if facts.backends is not None and self.backend not in facts.backends:
+            self.reasons[name] = f"{spec.name} needs the Keras backend {' or '.join(facts.backends)}"
+        return name
+
+    def _add_below(self, network: Node, kind: NodeKind, code: dict[str, str], **does: Any) -> str:
         node = Node(
-            id=node_id(network.id, spec),
-            kind="measure",
+            id=node_id(network.id, does.get("measure"), does.get("diagnostic")),
+            kind=kind,
             cell_id=network.cell_id,
             cell=network.cell,
             seed=network.seed,
             fold=network.fold,
-            status="new" if works_here else "unsupported",
-            reason="" if works_here else f"{spec.name} needs the Keras backend {' or '.join(backends)}",
-            cost_s=self.history.cost_s("measure", network.cell_id, network.cell, spec) if works_here else 0.0,
-            code=self._measure_code(spec.runtime.name),
-            parent=network.id,
-            measure=spec,
-            packages=versions(literals.get("PACKAGES", ())),
+            code=code,
+            parents=(network.id,),
+            **does,
         )
         self.nodes[node.id] = node
         return node.id
 
     def executions(self, node: Node) -> list[Header]:
         """Return the recorded executions of a node, oldest first."""
-        return self.history.of(node.cell_id, node.kind, node.seed, node.fold, node.measure)
+        if node.cell_id not in self._former:
+            self._former[node.cell_id] = former_ids(self._catalog, node.cell)
+        return self.history.of(node, (node.cell_id, *self._former[node.cell_id]))
+
+    def cost_s(self, node: Node) -> float:
+        """Predict a node's seconds."""
+        return self.history.cost_s(node.kind, node.cell_id, node.cell, node.measure or node.diagnostic)
+
+    def earlier(self) -> set[str]:
+        """Return the ids of cells that the suite has recorded and that neither it nor a node of its has any more."""
+        present = set()
+        for row in self.suite.cells:
+            for cell in _within(row.cell):
+                name = row.cell_id if cell is row.cell else cell_id(cell)
+                present |= {name, *(self._former.get(name) or former_ids(self._catalog, cell))}
+        recorded = {name for name, (suite, _) in self.history.cells.items() if suite == self.suite.name}
+        return recorded - present
 
     def _accepts(self, spec: MeasureSpec, cell: Cell) -> bool:
         """Tell whether a runtime takes the cell's format; one that does not is no fault of the cell."""
-        card = self._catalog.card("runtimes", spec.runtime.name)
-        return self._format(cell) in card.literals.get("ACCEPTS", ("keras",))
+        facts = self._catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)
+        return format_of(self._catalog, cell) in facts.accepts
 
-    def _format(self, cell: Cell) -> ArtifactFormat:
-        given = [self._catalog.card("techniques", use.name).literals.get("GIVES") for use in cell.techniques]
-        formats: list[ArtifactFormat] = [form for form in given if form]
-        architecture = self._catalog.card("architectures", cell.architecture.name)
-        return formats[-1] if formats else first_format(architecture, cell.architecture)
+    def _can_be_seen(self, use: Use, cell: Cell) -> bool:
+        """Tell whether a diagnostic has something to say of a cell; if not, that is no fault of the cell."""
+        facts = self._catalog.card("diagnostics", use.name).facts(use)
+        data = self._catalog.card("datasets", cell.dataset.name).facts(cell.dataset)
+        return (facts.tasks is None or (data.task or "classification") in facts.tasks) and (
+            facts.input in {None, "any", data.input or "image"}
+        )
 
-    def _check(self, cell: Cell, name: str) -> tuple[tuple[Card, ...], str]:
-        """Return the cards of a cell's techniques, and why its plugins cannot go together or an empty string."""
-        if name not in self._facts:
-            dataset = self._catalog.card("datasets", cell.dataset.name)
-            architecture = self._catalog.card("architectures", cell.architecture.name)
-            techniques = tuple(self._catalog.card("techniques", use.name) for use in cell.techniques)
-            reason = unsupported(cell, dataset, architecture, techniques, self.backend)
-            self._facts[name] = (techniques, reason)
-        return self._facts[name]
+    def _watches(self, use: Use, cell: Cell) -> bool:
+        return "watch" in self._catalog.card("diagnostics", use.name).doors and self._can_be_seen(use, cell)
+
+    def _check(self, cell: Cell, name: str) -> str:
+        """Return why a cell's plugins cannot go together or an empty string."""
+        if name not in self._unsupported:
+            self._unsupported[name] = unsupported(self._catalog, cell, self.backend)
+        return self._unsupported[name]
 
     def _code_of(self, kind: NodeKind, cell: Cell) -> dict[str, str]:
-        key = (kind, cell.dataset.name, cell.architecture.name, tuple(use.name for use in cell.techniques))
+        uses = [("datasets", cell.dataset), ("architectures", cell.architecture)]
+        uses += [(CALLS[setting], getattr(cell.training, setting)) for setting in CALLS]
+        uses += [("techniques", use) for use in cell.techniques]
+        uses += [("runtimes", Use(EVALUATED_ON[format_of(self._catalog, cell)]))]
+        key = (kind, *((group, use.name) for group, use in uses))
         if key not in self._code:
-            code = self._catalog.code("datasets", cell.dataset.name)
-            code |= self._catalog.code("architectures", cell.architecture.name)
-            for use in cell.techniques:
-                code |= self._catalog.code("techniques", use.name)
-            code |= self._catalog.code("runtimes", EVALUATED_ON[self._format(cell)])
-            self._code[key] = code | core(kind)
-        files = self._files_of("datasets", cell.dataset) | self._files_of("architectures", cell.architecture)
+            code = core(kind)
+            for group, use in uses:
+                code |= code_of(self._catalog.card(group, use.name))
+            self._code[key] = code
+        files = {name: value for group, use in uses for name, value in self._files_of(group, use).items()}
         return self._code[key] | files if files else self._code[key]
 
     def _files_of(self, kind: str, use: Use) -> dict[str, str]:
-        name = str(use)
+        name = f"{kind}/{use}"
         if name not in self._files:
-            self._files[name] = self._catalog.files(kind, use)
+            self._files[name] = contents.of_use(self._catalog, kind, use, home().contents)
         return self._files[name]
 
-    def _measure_code(self, runtime: str) -> dict[str, str]:
-        if runtime not in self._code:
-            self._code[runtime] = self._catalog.code("runtimes", runtime) | core("measure")
-        return self._code[runtime]
+
+def _within(cell: Cell) -> list[Cell]:
+    """Return a cell, the cells that it is derived from, and those that its techniques name."""
+    found = [cell]
+    for i in range(len(cell.techniques)):
+        found.append(msgspec.structs.replace(cell, techniques=cell.techniques[:i]))
+    for use in cell.techniques:
+        for cells in use.cells().values():
+            found += [inner for other in cells for inner in _within(other)]
+    return found

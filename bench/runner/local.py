@@ -19,16 +19,15 @@ from msgspec import Struct
 from pebble import ProcessExpired, ProcessPool
 
 from bench import store
-from bench.errors import DataError, first_line
+from bench.errors import DataError, Unsupported, first_line
 from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
-from bench.planning.tree import Node
-from bench.records import Artifact, Record, Status, Use
+from bench.records import Artifact, Record, Series, Status, Use
 from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import hold
 from bench.runner.process import call, environment, start
 from bench.runner.watch import Watch
-from bench.tasks import Home, Progress, Sample, Task, failure, provenance, record
+from bench.tasks import Home, Node, Progress, Sample, Task, failure, provenance, record
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 24
@@ -46,7 +45,6 @@ class Settings(Struct, frozen=True):
     threads: int
     workers: int
     timeout_s: float | None
-    diagnostics: tuple[Use, ...]
     commit: str | None
     dirty: bool | None
     worker: str = "bench.work.worker"
@@ -59,7 +57,7 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
     Raise DataError, before any compute, if a dataset is missing or damaged; call `ready` once if
     none is.
     """
-    due = [node for node in plan.nodes.values() if node.due]
+    due = [step.node for step in plan.steps.values() if step.due]
     if not due:
         ready()
         return []
@@ -84,13 +82,15 @@ class _Execution:
     def __init__(self, plan: Plan, settings: Settings, watch: Watch) -> None:
         self.records: list[Record] = []
         self.interrupt = Interrupt()
+        self._plan = plan
         self._settings = settings
         self._watch = watch
         self._pools: dict[str, ProcessPool] = {}
         self._made: dict[str, Artifact] = {}
-        for node in plan.nodes.values():
-            if not node.due and node.record is not None and node.record.artifact is not None:
-                self._made[node.id] = node.record.artifact
+        self._series: dict[str, tuple[Series, ...]] = {}
+        for name, step in plan.steps.items():
+            if not step.due and step.record is not None and step.record.artifact is not None:
+                self._made[name] = step.record.artifact
 
     def stop(self) -> None:
         """End all workers at once and take their scratch away."""
@@ -133,7 +133,7 @@ class _Execution:
     def measures(self, nodes: list[Node]) -> None:
         """Time finished networks: each fresh process goes through all of them in an order of its own."""
         self._close_idle({}, {})
-        here = [node for node in nodes if node.parent in self._made]  # of the others, the parent's record says why
+        here = [node for node in nodes if self._is_ready(node)]  # of the others, the parent's record says why
         for threads in sorted({node.measure.threads for node in here if node.measure}):
             alike = [node for node in here if node.measure and node.measure.threads == threads]
             self._measure([self._task(node, threads) for node in alike])
@@ -168,18 +168,22 @@ class _Execution:
 
     def _next(self, waiting: dict[str, Node]) -> Node | None:
         """Return a node whose parent is there, one for a warm worker if possible."""
-        ready = [node for node in waiting.values() if node.parent is None or node.parent in self._made]
+        ready = [node for node in waiting.values() if self._is_ready(node)]
         warm = [node for node in ready if node.isolate in self._pools]
         return next(iter(warm or ready), None)
+
+    def _is_ready(self, node: Node) -> bool:
+        return all(parent in self._made for parent in node.parents)
 
     def _fail_children(self, parent: Node, waiting: dict[str, Node], status: Status) -> None:
         """Record that a node's children cannot be executed: as failed, or as unsupported like their parent."""
         if status == "finished":
             return
-        for node in [node for node in waiting.values() if node.parent == parent.id]:
-            del waiting[node.id]
+        for node in [node for node in waiting.values() if parent.id in node.parents]:
+            if waiting.pop(node.id, None) is None:
+                continue  # failed already by way of another parent
             task = self._task(node, self._settings.threads)
-            reason = f"{node.parent}, which it starts from, did not finish"
+            reason = f"{parent.id}, which it starts from, did not finish"
             status = "unsupported" if status == "unsupported" else "failed"
             self._keep(task, failure(task, status, "ParentFailed", reason))
             self._fail_children(node, waiting, status)
@@ -189,12 +193,22 @@ class _Execution:
         self.records.append(done)
         if done.artifact is not None and done.status == "finished":
             self._made[task.node.id] = done.artifact
+            self._series[task.node.id] = done.series
         self._watch.finished(task.node, done)
 
     def _task(self, node: Node, threads: int) -> Task:
-        return task_of(
-            node, self._settings, threads=threads, parent=self._made.get(node.parent) if node.parent else None
-        )
+        made = {name: self._made[name] for name in node.parents if name in self._made}
+        return task_of(node, self._settings, threads=threads, parents=made, series=self._curves(node))
+
+    def _curves(self, node: Node) -> tuple[Series, ...]:
+        """Return what a `diagnose` node's network left of its training, now or in an earlier run."""
+        if not node.diagnostic:
+            return ()
+        parent = node.parents[0]
+        if parent not in self._series:
+            header = self._plan.steps[parent].record
+            self._series[parent] = store.read_file(header.path, Record).series if header and header.path else ()
+        return self._series[parent]
 
     def _schedule(self, pool: ProcessPool, function: str, task: Task) -> Future[Any]:
         name = f"{self._settings.worker}:{function}"
@@ -226,10 +240,17 @@ class _Execution:
         pool.join()
 
 
-def task_of(node: Node, settings: Settings, *, threads: int, parent: Artifact | None) -> Task:
+def task_of(
+    node: Node,
+    settings: Settings,
+    *,
+    threads: int,
+    parents: dict[str, Artifact] | None = None,
+    series: tuple[Series, ...] = (),
+) -> Task:
     """Return what a worker must know to execute a node."""
     return Task(
-        node=msgspec.structs.replace(node, record=None),
+        node=node,
         suite=settings.suite,
         home=settings.home,
         plugins=settings.plugins,
@@ -237,8 +258,8 @@ def task_of(node: Node, settings: Settings, *, threads: int, parent: Artifact | 
         dirty=settings.dirty,
         threads=threads,
         backend=settings.backend,
-        parent=parent,
-        diagnostics=settings.diagnostics,
+        parents=parents or {},
+        series=series,
     )
 
 
@@ -248,6 +269,8 @@ def _outcome(future: Future[Any], task: Task) -> Any:
         return future.result()
     except FutureTimeout:
         return failure(task, "timeout", "TimeoutError", "stopped after its time limit; raise --timeout")
+    except Unsupported as error:
+        return failure(task, "unsupported", type(error).__name__, str(error))
     except ProcessExpired as error:
         if error.exitcode == -9:
             return failure(task, "out_of_memory", "Killed", "the worker was killed (signal 9), most likely for memory")

@@ -15,12 +15,14 @@ _terminal: int | None = None
 
 def environment(backend: str, threads: int) -> dict[str, str]:
     """Return the environment variables that fix a worker's backend and its number of CPU threads."""
+    own = os.environ.get("XLA_FLAGS", "")
     return {
         "KERAS_BACKEND": backend,
         "OMP_NUM_THREADS": str(threads),
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
-        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
+        # One's own flags stand last, where they win.
+        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} {own}".strip(),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",

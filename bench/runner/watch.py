@@ -8,9 +8,8 @@ from rich.live import Live
 from rich.table import Table
 
 from bench.planning.plan import Plan
-from bench.planning.tree import Node
 from bench.records import Record
-from bench.tasks import Progress
+from bench.tasks import Node, Progress
 
 
 class Watch(Protocol):
@@ -40,7 +39,7 @@ class PlainWatch:
     def __init__(self, plan: Plan, workers: int, console: Console) -> None:
         """Count what is due."""
         self._console = console
-        self._remaining = {node.id: node.wall_s(workers) for node in plan.nodes.values() if node.due}
+        self._remaining = {name: step.wall_s(workers) for name, step in plan.steps.items() if step.due}
         self._total = len(self._remaining)
         self._told: dict[str, tuple[int, float]] = {}
 
@@ -139,6 +138,8 @@ def outcome(record: Record) -> str:
         doubt = ", ".join(sorted({timing.validity for timing in record.timings} - {"valid"}))
         told = f"p50 {p50:.3f} ms" if p50 is not None else "measured"
         return f"{told}{f' ({doubt})' if doubt else ''}  {seconds}"
+    if record.node == "diagnose":
+        return f"{record.diagnostic.name if record.diagnostic else ''}  {seconds}"
     accuracy, error = record.value("accuracy", split="test"), record.value("rmse", split="test")
     if accuracy is None:
         return f"finished  {seconds}" if error is None else f"rmse {error:.4g}  {seconds}"

@@ -49,7 +49,9 @@ def deploy(network: Deployable) -> Deployed:
         interpreter.invoke()
         return _real(interpreter.get_tensor(leave["index"]), leave)
 
-    return Deployed(prepare=prepare, predict=predict, size_bytes=path.stat().st_size, batch_size=batch_size)
+    return Deployed(
+        prepare=prepare, predict=predict, size_bytes=path.stat().st_size, batch_size=batch_size, device="cpu"
+    )
 
 
 def _takes_batches(path: Path) -> bool:

@@ -7,7 +7,7 @@ Needs the extra: pip install "keras-bench[onnx]".
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import Unsupported
+from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("onnx",)
@@ -26,7 +26,7 @@ def deploy(network: Deployable) -> Deployed:
     try:
         import onnxruntime
     except ImportError as error:
-        raise Unsupported('onnxruntime is not installed (pip install "keras-bench[onnx]")') from error
+        raise NotInstalled('onnxruntime is not installed (pip install "keras-bench[onnx]")') from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = network.threads
     options.inter_op_num_threads = 1
@@ -43,4 +43,6 @@ def deploy(network: Deployable) -> Deployed:
         outputs: NDArray[np.float32] = session.run(None, {entry.name: x})[0]
         return outputs
 
-    return Deployed(prepare=lambda x: x.astype(kind), predict=predict, size_bytes=network.path.stat().st_size)
+    return Deployed(
+        prepare=lambda x: x.astype(kind), predict=predict, size_bytes=network.path.stat().st_size, device="cpu"
+    )

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from bench.catalog import KINDS, OPTION_PARAMETERS, Card, Catalog
+from bench.cards import KINDS, Card
+from bench.catalog import OPTION_PARAMETERS, Catalog
 from bench.dataset_record import DatasetRecord
 from bench.records import Use
 from bench.site.deployments import Deployment

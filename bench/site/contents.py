@@ -6,7 +6,8 @@ from typing import Any
 from msgspec import Struct
 
 from bench import dataset_record, store
-from bench.catalog import KINDS, Catalog
+from bench.cards import KINDS
+from bench.catalog import Catalog
 from bench.site import catalogue, model, pages
 from bench.site.rendering import Rendered, plain, render
 

@@ -2,7 +2,8 @@
 
 Starts from the trained network and trains on for `epochs` epochs, in which the smallest weights
 of all convolutions and dense layers are set to zero, more and more until the share `sparsity` is
-reached. The compressed file shrinks; no common runtime gets faster by it.
+reached. It trains on what the recipe's techniques make of batches and loss. The compressed file
+shrinks; no common runtime gets faster by it.
 
 Paper: M. Zhu and S. Gupta, To prune, or not to prune: exploring the efficacy of pruning for model compression, 2017, https://arxiv.org/abs/1710.01878
 
@@ -30,11 +31,11 @@ def after(
     job: training.Job, *, sparsity: float = 0.5, epochs: int = 2, learning_rate: float = 0.0005
 ) -> training.Product:
     """Return the pruned network; raise Unsupported if it cannot be rebuilt in tf_keras."""
-    trained = keras.models.load_model(job.network, compile=False)
-    if trained.output_shape[-1] != len(job.split.facts.classes):
+    trained = job.parent.network
+    if trained.output_shape[-1] != len(job.learn.facts.classes):
         raise Unsupported(f"the network has {trained.output_shape[-1]} output; pruning needs one for each class")
-    batch_size = job.settings.batch_size
-    steps = epochs * math.ceil(len(job.split.train) / batch_size)
+    train, batch_size = job.learn.train, job.settings.batch_size
+    steps = epochs * math.ceil(len(train) / batch_size)
     schedule = tfmot.sparsity.keras.PolynomialDecay(
         initial_sparsity=0.0,
         final_sparsity=sparsity,
@@ -49,14 +50,12 @@ def after(
         return layer
 
     pruned = tf_keras.models.clone_model(twin.make(trained), clone_function=wrap)
-    pruned.compile(
-        tf_keras.optimizers.Adam(learning_rate),
-        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=job.outputs == "logits"),
-        metrics=["accuracy"],
-    )
-    history = pruned.fit(
-        job.split.train.x.astype("float32"),
-        job.split.train.y,
+    model = twin.Training(pruned, job.trainer, job.parent.outputs)
+    model.compile(tf_keras.optimizers.Adam(learning_rate), metrics=["accuracy"])
+    y = training.targets(train.y, job.learn.facts)
+    history = model.fit(
+        (train.x, y),
+        y,
         batch_size=batch_size,
         epochs=epochs,
         callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],

@@ -27,12 +27,12 @@ GIVES = "litert"
 
 def after(job: training.Job, *, examples: int = 300) -> training.Product:
     """Return the file of the int8 network."""
-    network = keras.models.load_model(job.network, compile=False)
-    chosen = np.random.default_rng(job.seed).permutation(len(job.split.train))[:examples]
+    network = keras.models.load_model(job.parent.path, compile=False)
+    chosen = np.random.default_rng(job.seed).permutation(len(job.learn.train))[:examples]
 
     def representative() -> Iterator[list[np.ndarray]]:
         for i in np.sort(chosen):
-            yield [job.split.train.x[i : i + 1].astype(np.float32)]
+            yield [job.learn.train.x[i : i + 1].astype(np.float32)]
 
     path = job.folder / "network.tflite"
     network.export(

@@ -3,16 +3,16 @@
 Everything here follows the fold and never the seed, so that seeds stay comparable.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.catalog import OPTIONS, Catalog
 from bench.errors import DataError
 from bench.records import Data, DataOptions, Use
 
@@ -110,33 +110,58 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Split:
-    """A dataset divided for one fold. Selection uses `validation`; `test` is touched once a run."""
+class Learn:
+    """What there is to learn from: all that a technique ever sees. Selection uses `validation`."""
 
     facts: Facts
     train: Part
     validation: Part
+
+
+@dataclass(frozen=True)
+class Split(Learn):
+    """A dataset divided for one fold; `test` is touched once a run."""
+
     test: Part
 
+    @property
+    def learn(self) -> Learn:
+        """The same without the test part, its arrays read-only."""
+        return Learn(self.facts, _read_only(self.train), _read_only(self.validation))
 
-def load(catalog: Catalog, use: Use) -> Dataset:
+
+def _read_only(part: Part) -> Part:
+    x, y = part.x.view(), part.y.view()
+    x.flags.writeable = y.flags.writeable = False
+    return Part(x, y)
+
+
+Loader = Callable[..., Dataset]
+"""A dataset plugin's `load`."""
+
+
+def options_of(use: Use) -> DataOptions:
+    """Return what a use asks of any dataset, beside the plugin's own parameters."""
+    return DataOptions(**{key: use.parameters[key] for key in DataOptions.__struct_fields__ if key in use.parameters})
+
+
+def load(loader: Loader, name: str, parameters: dict[str, Any]) -> Dataset:
     """Load a dataset as published, without the options that `prepare` applies; raise DataError if it is damaged."""
-    parameters = {key: value for key, value in use.parameters.items() if key not in OPTIONS}
-    dataset: Dataset = catalog.load("datasets", use.name).load(**parameters)
-    _check(dataset, use.name)
+    dataset = loader(**parameters)
+    _check(dataset, name)
     return dataset
 
 
-def prepare(catalog: Catalog, use: Use, fold: int, validation: float) -> Split:
-    """Load and divide a dataset, or take it from a warm worker's memory."""
-    return _prepared(catalog, use.name, msgspec.json.encode(use.parameters), fold, validation)
+def prepare(loader: Loader, use: Use, parameters: dict[str, Any], fold: int, validation: float) -> Split:
+    """Load and divide a dataset, or take it from a warm worker's memory; `parameters` are the plugin's own."""
+    return _prepared(loader, use.name, msgspec.json.encode(parameters), options_of(use), fold, validation)
 
 
 @lru_cache(maxsize=1)
-def _prepared(catalog: Catalog, name: str, parameters: bytes, fold: int, validation: float) -> Split:
-    use = Use(name, msgspec.json.decode(parameters))
-    options = {key: value for key, value in use.parameters.items() if key in OPTIONS}
-    return split(load(catalog, use), fold, validation, DataOptions(**options))
+def _prepared(
+    loader: Loader, name: str, parameters: bytes, options: DataOptions, fold: int, validation: float
+) -> Split:
+    return split(load(loader, name, msgspec.json.decode(parameters)), fold, validation, options)
 
 
 def _check(dataset: Dataset, name: str) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.catalog import Catalog
-from bench.records import Artifact, Use
+from bench.records import Artifact
 
 
 @dataclass(frozen=True)
@@ -53,21 +52,17 @@ class Deployed:
         predict: Maps what `prepare` returned to outputs (n, classes) float32 in host memory; timed.
         size_bytes: Size of what is deployed.
         batch_size: The only one that it takes; None where any goes.
+        device: What it runs on, where that is not what Keras computes on.
     """
 
     prepare: Callable[[NDArray[np.generic]], Any]
     predict: Callable[[Any], NDArray[np.float32]]
     size_bytes: int
     batch_size: int | None = None
+    device: str | None = None
 
     def outputs(self, examples: NDArray[np.generic], batch_size: int = 256) -> NDArray[np.float32]:
         """Predict all examples batch by batch."""
         batch_size = self.batch_size or batch_size
         starts = range(0, len(examples), batch_size)
         return np.concatenate([self.predict(self.prepare(examples[i : i + batch_size])) for i in starts])
-
-
-def deploy(catalog: Catalog, runtime: Use, network: Deployable) -> Deployed:
-    """Deploy a network on a runtime."""
-    deployed: Deployed = catalog.load("runtimes", runtime.name).deploy(network, **runtime.parameters)
-    return deployed

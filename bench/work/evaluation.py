@@ -1,15 +1,18 @@
 """What the outputs of a network on the test set say, in scikit-learn's metrics."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
 from bench.errors import Diverged, Unsupported
-from bench.records import Better, Measurement
+from bench.records import Better, Measurement, Series
 from bench.stats import wilson
 from bench.work.data import Facts, Part, Split
 
@@ -36,10 +39,26 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a diagnostic looks at: a trained network's logits on the test set, (n, classes), or values (n, 1)."""
+    """What a diagnostic looks at.
+
+    Attributes:
+        outputs: The network's logits on the test set, (n, classes), or values (n, 1).
+        split: The data, as the network was trained and tested on.
+        file: The network's file.
+        series: Curves of its training, with those that a `watch` door left.
+    """
 
     outputs: Floats
     split: Split
+    file: Path
+    series: tuple[Series, ...] = ()
+
+    @cached_property
+    def network(self) -> keras.Model:
+        """The network itself; raise Unsupported where it is no Keras network."""
+        if self.file.suffix != ".keras":
+            raise Unsupported(f"looks into Keras networks, not into {self.file.suffix} files")
+        return keras.models.load_model(self.file, compile=False)
 
 
 def kind_of(outputs: Floats, facts: Facts, said: str) -> Kind:

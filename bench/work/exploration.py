@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench import dataset_record
-from bench.catalog import OPTIONS, Catalog
+from bench.catalog import Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
 from bench.errors import DataError, first_line
-from bench.records import DataOptions, Use
+from bench.records import Use
 from bench.runner.process import visible
 from bench.store import now
 from bench.work import data
@@ -32,11 +32,12 @@ MOST_CORRELATED = 60
 
 def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
     """Load a dataset before any compute is spent and leave its record; return what is wrong with it, if anything is."""
-    plain = Use(use.name, {key: value for key, value in use.parameters.items() if key not in OPTIONS})
     catalog = Catalog(plugins)
+    own = catalog.given("datasets", use)
+    plain = Use(use.name, {key: value for key, value in use.parameters.items() if key in own})
     with visible():
         try:
-            dataset = data.load(catalog, plain)
+            dataset = data.load(catalog.load("datasets", use.name).load, use.name, own)
             if catalog.paths("datasets", plain) or not dataset_record.path(results, plain, dataset.source).exists():
                 dataset_record.write(results, explore(plain, dataset))
         except DataError as error:
@@ -48,8 +49,7 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
 
 def explore(use: Use, dataset: data.Dataset) -> DatasetRecord:
     """Look at the training and the test part of fold 0, the use's options applied; reorders the dataset's arrays."""
-    options = DataOptions(**{key: value for key, value in use.parameters.items() if key in OPTIONS})
-    split = data.split(dataset, 0, 0.0, options)
+    split = data.split(dataset, 0, 0.0, data.options_of(use))
     facts, train = split.facts, split.train
     numbers = [i for i, column in enumerate(facts.columns) if not column.categories]
     correlated, correlations = _correlations(split, numbers)

@@ -1,45 +1,56 @@
 """Networks: built with their preparation inside, saved by digest, loaded, described."""
 
+import secrets
+import traceback
 import zlib
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from bench.catalog import Catalog
 from bench.errors import Unsupported, first_line
-from bench.records import Artifact, ArtifactFormat, Layer, Measurement, Use, canonical
+from bench.records import Artifact, ArtifactFormat, Layer, Measurement, canonical
 from bench.work import preparation
-from bench.work.data import Split
+from bench.work.data import Learn
 
 MAIN = "logits"
 """Where `build` returns a dict: the head that is the network's answer. The others help to train it."""
 FORMATS: dict[str, ArtifactFormat] = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
 
 
-def build(catalog: Catalog, use: Use, split: Split) -> keras.Model:
+def build(
+    architecture: Callable[..., Any], parameters: dict[str, Any], learn: Learn, *, name: str, prepared: bool = True
+) -> keras.Model:
     """Return the untrained network of an architecture for a dataset.
 
-    Its input is the dataset's own scale as float32: pixels 0–255, or raw columns. Its output is
-    logits, (n, classes), or one value for regression; beside it there may be auxiliary heads,
-    which are trained and not saved.
+    Its input is the dataset's own scale as float32: pixels 0–255, or raw columns; with `prepared`
+    the architecture is handed them rescaled or standardized. Its output is logits, (n, classes),
+    or one value for regression; beside it there may be auxiliary heads, which are trained and not
+    saved. Raise Unsupported where Keras finds that the shapes cannot go together.
     """
-    inputs = preparation.inputs(split)
-    own = catalog.card("architectures", use.name).literals.get("PREPARATION") == "none"
-    module = catalog.load("architectures", use.name)
+    inputs = preparation.inputs(learn)
     try:
-        heads = module.build(
-            inputs if own else preparation.prepare(inputs, split), split.facts.outputs, **use.parameters
+        heads = architecture(
+            preparation.prepare(inputs, learn) if prepared else inputs, learn.facts.outputs, **parameters
         )
-    except (ValueError, ZeroDivisionError) as error:
-        raise Unsupported(
-            f"{use} cannot be built for inputs of shape {tuple(inputs.shape[1:])}: {first_line(error)}"
-        ) from error
+    except ValueError as error:
+        if not _is_of_keras(error):
+            raise  # a fault of the architecture, whose traceback tells more
+        shape = tuple(inputs.shape[1:])
+        raise Unsupported(f"{name} cannot be built for inputs of shape {shape}: {first_line(error)}") from error
     heads = heads if isinstance(heads, dict) else {MAIN: heads}
-    if split.facts.task == "regression":
-        heads = {name: preparation.to_units(values, split) for name, values in heads.items()}
-    return keras.Model(inputs, heads if len(heads) > 1 else heads[MAIN], name=use.name)
+    if learn.facts.task == "regression":
+        heads = {name: preparation.to_units(values, learn) for name, values in heads.items()}
+    return keras.Model(inputs, heads if len(heads) > 1 else heads[MAIN], name=name)
+
+
+def _is_of_keras(error: BaseException) -> bool:
+    """Tell whether an error was raised within Keras, or the backend that it asked."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1].filename
+    return not {"keras", "tensorflow", "jax", "torch"}.isdisjoint(Path(innermost).parts)
 
 
 def main_head(network: keras.Model) -> keras.Model:
@@ -67,7 +78,7 @@ def save(network: keras.Model, folder: Path) -> Artifact:
     name = digest(network)
     path = folder / f"{name[:32]}.keras"
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{name[:32]}.draft.keras"
+    draft = folder / f".{secrets.token_hex(8)}.keras"  # two processes may save equal networks at once
     network.save(draft)
     draft.replace(path)
     return Artifact(digest=name, format="keras", file=path.name, size_bytes=path.stat().st_size, outputs="logits")

@@ -1,8 +1,9 @@
 """The one fit loop, on any Keras backend, that all techniques share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +12,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from bench.catalog import Catalog
 from bench.errors import Diverged
-from bench.records import Series, Training, Use
-from bench.work.data import Split
+from bench.records import Series, Table, Training
+from bench.work.data import Facts, Learn
 from bench.work.network import MAIN
 from bench.work.preparation import target_scale
 
@@ -22,7 +22,13 @@ Tensor = Any
 """A tensor of whichever backend is in use."""
 
 BatchDoor = Callable[[Tensor, Tensor, keras.random.SeedGenerator], tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Rate = Any
+"""A learning-rate schedule as Keras's optimizers take it."""
+PlainLoss = Callable[[Tensor, Tensor], Tensor]
+"""Maps labels and outputs to one loss an example, (n,), as files in `losses/` do."""
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Maps raw examples, one-hot labels (or values) and outputs to one loss an example, (n,)."""
+OptimizerDoor = Callable[[keras.optimizers.Optimizer], keras.optimizers.Optimizer]
 AUXILIARY_WEIGHT = 0.3
 """Of the loss of each auxiliary head, as in GoogLeNet (Szegedy 2015)."""
 Report = Callable[[int, int, dict[str, float]], None]
@@ -30,61 +36,137 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What training leaves beside the weights."""
-
-    series: tuple[Series, ...]
-    jit_compile: bool
-
-
-@dataclass
-class Trainer:
-    """Trains networks on one split with one set of settings; techniques with a `fit` door are handed it.
+class Product:
+    """What the training, or a technique's `fit` or `after` door, makes.
 
     Attributes:
-        split: The data; `fit` sees the training and validation parts only.
-        settings: Epochs, optimizer, schedule and the like.
+        network: A Keras network, or (of `after` alone) the file of one in another format.
+        figures: Further numbers to record, by name, as (value, unit).
+        series: Curves of the training.
+        tables: Rows to record, by name: the trials of a search, the steps of a simplification.
+        outputs: What the network answers with, where that is not what it started from did.
+    """
+
+    network: keras.Model | Path
+    figures: dict[str, tuple[float, str]] = field(default_factory=dict)
+    series: tuple[Series, ...] = ()
+    tables: dict[str, Table] = field(default_factory=dict)
+    outputs: Literal["logits", "probabilities"] | None = None
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Trains networks on one learning part with one set of settings and the recipe's doors.
+
+    Attributes:
+        learn: The training and validation parts; there is no test part here.
+        settings: Epochs, batch size, learning rate and the like.
         seed: Of the augmentation; Keras's global seed rules the rest.
         report: Called after each epoch.
+        make_optimizer: Maps a learning rate and a weight decay to the optimizer that the settings name.
+        factor: Maps the share of the steps that are done, 0–1, to a factor of the learning rate.
+        loss: What is minimized. Of a hierarchical task labels and outputs hold the classes first,
+            then the superclasses; see `groups`.
+        build: Returns a new untrained network of the cell, its architecture's parameters changed
+            by keyword, with the recipe's `model` doors opened.
         batch_doors: Transformations of a training batch, in order.
-        loss: Maps one-hot labels (or values) and logits to one loss an example. Of a hierarchical
-            task both hold the classes first, then the superclasses.
+        optimizer_doors: Each wraps the optimizer before the first step, in order.
         callbacks: More Keras callbacks.
     """
 
-    split: Split
+    learn: Learn
     settings: Training
     seed: int
     report: Report
+    make_optimizer: Callable[[Rate, float], keras.optimizers.Optimizer]
+    factor: Callable[[Tensor], Tensor]
+    loss: Loss
+    build: Callable[..., keras.Model]
     batch_doors: list[BatchDoor] = field(default_factory=list)
-    loss: Loss | None = None
+    optimizer_doors: list[OptimizerDoor] = field(default_factory=list)
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
 
-    def fit(self, network: keras.Model) -> Fitted:
-        """Train `network` in place and return its learning curves; raise Diverged on a loss that is not finite."""
-        settings, split = self.settings, self.split
-        loss = self.loss or default_loss(settings, split)
-        model = _TrainingModel(network, self.batch_doors, loss, self.seed)
+    @property
+    def facts(self) -> Facts:
+        """What is known of the dataset."""
+        return self.learn.facts
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Examples of each class in the training part, (classes,)."""
+        return np.array(self.learn.train.counts(len(self.facts.classes)))
+
+    @cached_property
+    def groups(self) -> tuple[slice, ...]:
+        """The columns of labels and outputs that are one choice each: the classes, and then any superclasses."""
+        return groups(self.facts)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch; the last one may not be full."""
+        return math.ceil(len(self.learn.train) / self.settings.batch_size)
+
+    def fit(self, network: keras.Model, *, first_epoch: int = 0, epochs: int | None = None) -> Product:
+        """Train `network` in place; raise Diverged on a loss that is not finite.
+
+        A training in stages says which epochs each of them has: from `first_epoch`, counted from
+        0, up to `epochs` (all that the settings name). The learning rate goes on where it was, the
+        optimizer begins anew. `joined` makes one Product of several.
+        """
+        learn, last = self.learn, self.settings.epochs if epochs is None else epochs
+        model = _TrainingModel(network, self.batch_doors, self.loss, _stage_seed(self.seed, first_epoch))
         model.compile(
-            optimizer=optimizer(settings, steps_per_epoch=math.ceil(len(split.train) / settings.batch_size)),
-            metrics=["mae"] if split.facts.task == "regression" else [_accuracy(len(split.facts.classes))],
-            jit_compile=_jit_compile(),
+            optimizer=self._optimizer(first_epoch),
+            metrics=["mae"] if learn.facts.task == "regression" else [_accuracy(len(learn.facts.classes))],
+            jit_compile=jit_compile(),
         )
-        y = targets(split.train.y, split)
+        y = targets(learn.train.y, learn.facts)
         held_out = None
-        if len(split.validation):
-            y_held_out = targets(split.validation.y, split)
-            held_out = ((split.validation.x, y_held_out), y_held_out)
+        if len(learn.validation):
+            y_held_out = targets(learn.validation.y, learn.facts)
+            held_out = ((learn.validation.x, y_held_out), y_held_out)
         history = model.fit(
-            (split.train.x, y),
+            (learn.train.x, y),
             y,
-            batch_size=settings.batch_size,
-            epochs=settings.epochs,
+            batch_size=self.settings.batch_size,
+            initial_epoch=first_epoch,
+            epochs=last,
             validation_data=held_out,
-            callbacks=[_Reporter(self.report, settings.epochs), *self.callbacks],
+            callbacks=[_Reporter(self.report, self.settings.epochs), *self.callbacks],
             verbose=0,
         )
-        return Fitted(series=curves(history.history), jit_compile=bool(model.jit_compile))
+        return Product(network, series=curves(history.history, first_epoch))
+
+    def _optimizer(self, first_epoch: int) -> keras.optimizers.Optimizer:
+        rate = _WarmedUp(self.settings, self.factor, self.steps_per_epoch, first_epoch)
+        made = self.make_optimizer(rate, self.settings.weight_decay)
+        for door in self.optimizer_doors:
+            made = door(made)
+        return made
+
+
+def joined(stages: Sequence[Product]) -> Product:
+    """Return the stages of one training as one: the last network, the curves one after the other."""
+    curves: dict[tuple[str, str | None], Series] = {}
+    for stage in stages:
+        for series in stage.series:
+            key = (series.name, series.split)
+            before = curves.get(key)
+            points, values = (before.points, before.values) if before else ([], [])
+            curves[key] = Series(
+                name=series.name,
+                axis=series.axis,
+                points=[*points, *series.points],
+                values=[*values, *series.values],
+                unit=series.unit,
+                split=series.split,
+            )
+    return Product(
+        stages[-1].network,
+        figures={name: figure for stage in stages for name, figure in stage.figures.items()},
+        series=tuple(curves.values()),
+        tables={name: table for stage in stages for name, table in stage.tables.items()},
+    )
 
 
 class _TrainingModel(keras.Model):
@@ -107,11 +189,11 @@ class _TrainingModel(keras.Model):
             name: ops.cast(head, "float32")
             for name, head in (heads if isinstance(heads, dict) else {MAIN: heads}).items()
         }
-        self.add_loss(ops.mean(self._loss(y, heads[MAIN])))
+        self.add_loss(ops.mean(self._loss(x, y, heads[MAIN])))
         if training:
             for name, head in heads.items():
                 if name != MAIN:
-                    self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(y, head)))
+                    self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(x, y, head)))
         return heads[MAIN]
 
 
@@ -130,111 +212,78 @@ class _Reporter(keras.callbacks.Callback):
         self._report(epoch + 1, self._epochs, metrics)
 
 
-def trainer(
-    catalog: Catalog, techniques: tuple[Use, ...], split: Split, settings: Training, seed: int, report: Report
-) -> Trainer:
-    """Return a trainer with the `batch`, `loss` and `callbacks` doors of the techniques opened, in order."""
-    made = Trainer(split, settings, seed, report)
-    for use in techniques:
-        module, parameters = catalog.load("techniques", use.name), use.parameters
-        doors = catalog.card("techniques", use.name).doors
-        if "batch" in doors:
-            made.batch_doors.append(_bound(module.batch, parameters))
-        if "loss" in doors:
-            made.loss = module.loss(**parameters)
-        if "callbacks" in doors:
-            made.callbacks += module.callbacks(**parameters)
-    return made
-
-
-def _bound(door: Callable[..., tuple[Tensor, Tensor]], parameters: dict[str, Any]) -> BatchDoor:
-    return lambda x, y, seed: door(x, y, seed, **parameters)
-
-
-def targets(labels: NDArray[np.generic], split: Split) -> NDArray[np.float32]:
+def targets(labels: NDArray[np.generic], facts: Facts) -> NDArray[np.float32]:
     """Return labels as networks are trained on them: one-hot (n, classes), or values (n, 1).
 
     Of a hierarchical task the one-hot superclass follows that of the class.
     """
-    facts = split.facts
     if facts.task == "regression":
         return labels.astype(np.float32)[:, np.newaxis]
     numbers = labels.astype(np.int64)
     one_hot = np.eye(len(facts.classes), dtype=np.float32)[numbers]
     if facts.task == "classification":
         return one_hot
-    groups = np.eye(len(facts.superclasses), dtype=np.float32)[np.array(facts.superclass_of)[numbers]]
-    return np.concatenate([one_hot, groups], axis=1)
+    coarse = np.eye(len(facts.superclasses), dtype=np.float32)[np.array(facts.superclass_of)[numbers]]
+    return np.concatenate([one_hot, coarse], axis=1)
 
 
-def default_loss(settings: Training, split: Split) -> Loss:
-    """Return the loss that the settings name; `auto` is cross-entropy for classes, squared error for values.
+def groups(facts: Facts) -> tuple[slice, ...]:
+    """Return the columns of labels and outputs that are one choice each: classes, superclasses; none of values."""
+    classes = len(facts.classes)
+    if facts.task == "regression":
+        return ()
+    if facts.task == "classification":
+        return (slice(0, classes),)
+    return slice(0, classes), slice(classes, classes + len(facts.superclasses))
 
-    Errors of a regression are taken in standard deviations of the training part's targets, so a
-    learning rate and Huber's delta of 1 mean the same whatever the unit.
+
+def base_loss(loss: PlainLoss, learn: Learn) -> Loss:
+    """Return the loss that the settings name, for a dataset; techniques wrap it.
+
+    Of a hierarchical task the losses of classes and superclasses are added. Errors of a
+    regression are taken in standard deviations of the training part's targets, so a learning rate
+    and Huber's delta of 1 mean the same whatever the unit.
     """
-    if split.facts.task == "classification":
-        return lambda y, logits: keras.losses.categorical_crossentropy(y, logits, from_logits=True)
-    if split.facts.task == "hierarchical":
-        k = len(split.facts.classes)
-        return lambda y, logits: (
-            keras.losses.categorical_crossentropy(y[:, :k], logits[:, :k], from_logits=True)
-            + keras.losses.categorical_crossentropy(y[:, k:], logits[:, k:], from_logits=True)
-        )
-    losses: dict[str, Loss] = {
-        "auto": keras.losses.mean_squared_error,
-        "mse": keras.losses.mean_squared_error,
-        "mae": keras.losses.mean_absolute_error,
-        "huber": keras.losses.huber,
-    }
-    loss, deviation = losses[settings.loss], target_scale(split)[1]
-    return lambda y, values: loss(y / deviation, values / deviation)
+    if learn.facts.task == "regression":
+        deviation = target_scale(learn)[1]
+        return lambda x, y, values: loss(y / deviation, values / deviation)
+    if learn.facts.task == "classification":
+        return lambda x, y, logits: loss(y, logits)
+    classes, superclasses = groups(learn.facts)
+    return lambda x, y, logits: (
+        loss(y[:, classes], logits[:, classes]) + loss(y[:, superclasses], logits[:, superclasses])
+    )
 
 
 def _accuracy(classes: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the share of right answers; the labels are those before any technique mixed them."""
+
     def accuracy(y: Tensor, logits: Tensor) -> Tensor:
         return ops.equal(ops.argmax(y[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1))
 
     return accuracy
 
 
-def optimizer(settings: Training, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Return the optimizer with its learning-rate schedule."""
-    constant = settings.schedule == "constant" and not settings.warmup_epochs
-    rate = settings.learning_rate if constant else _Rate(settings, steps_per_epoch)
-    decay = settings.weight_decay or None
-    match settings.optimizer:
-        case "adam":
-            return keras.optimizers.Adam(rate, weight_decay=decay)
-        case "adamw":
-            return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-        case "sgd":
-            return keras.optimizers.SGD(rate, settings.momentum, nesterov=settings.momentum > 0, weight_decay=decay)
-        case "rmsprop":
-            return keras.optimizers.RMSprop(rate, momentum=settings.momentum, weight_decay=decay)
-
-
-class _Rate(keras.optimizers.schedules.LearningRateSchedule):
+class _WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
     """A linear warm-up, then the schedule that the settings name, by step."""
 
-    def __init__(self, settings: Training, steps_per_epoch: int) -> None:
+    def __init__(
+        self, settings: Training, factor: Callable[[Tensor], Tensor], steps_per_epoch: int, first_epoch: int
+    ) -> None:
         self._settings = settings
+        self._factor = factor
+        self._done = first_epoch * steps_per_epoch
         self._warmup = settings.warmup_epochs * steps_per_epoch
         self._total = max(settings.epochs * steps_per_epoch, 1)
 
     def __call__(self, step: Tensor) -> Tensor:
-        step = ops.cast(step, "float32")
+        step = ops.cast(step, "float32") + self._done
         progress = ops.clip((step - self._warmup) / max(self._total - self._warmup, 1), 0.0, 1.0)
-        factor = ops.ones_like(progress)
-        if self._settings.schedule == "cosine":
-            factor = 0.5 * (1.0 + ops.cos(math.pi * progress))
-        elif self._settings.schedule == "step":
-            factor = ops.where(progress < 0.5, 1.0, ops.where(progress < 0.75, 0.1, 0.01))
         warm = ops.minimum((step + 1.0) / max(self._warmup, 1), 1.0)
-        return self._settings.learning_rate * factor * (warm if self._warmup else 1.0)
+        return self._settings.learning_rate * self._factor(progress) * (warm if self._warmup else 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        return {"settings": self._settings, "steps_per_epoch": self._total // max(self._settings.epochs, 1)}
+        return {"settings": self._settings}
 
 
 def begin(settings: Training, seed: int | None) -> None:
@@ -242,6 +291,13 @@ def begin(settings: Training, seed: int | None) -> None:
     keras.utils.clear_session()
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(seed or 0)
+
+
+def _stage_seed(seed: int, first_epoch: int) -> int:
+    """Return the augmentation's seed from an epoch on, so that a later stage does not repeat the first one's draws."""
+    if first_epoch == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, first_epoch]).generate_state(1)[0] // 2)
 
 
 def device() -> str:
@@ -254,22 +310,22 @@ def device() -> str:
     return accelerators[0] if accelerators else "cpu"
 
 
-def _jit_compile() -> bool:
+def jit_compile() -> bool:
     """JAX always compiles; XLA halves the speed of small convolutional networks on a CPU with TensorFlow."""
     return keras.backend.backend() == "jax" or device() != "cpu"
 
 
-def curves(history: dict[str, list[float]]) -> tuple[Series, ...]:
+def curves(history: dict[str, list[float]], first_epoch: int = 0) -> tuple[Series, ...]:
     """Return Keras's history as one series a metric and split, over epochs from 1."""
     found = []
     for name, values in history.items():
-        split = "validation" if name.startswith("val_") else "train"
+        split: Literal["train", "validation"] = "validation" if name.startswith("val_") else "train"
         metric = name.removeprefix("val_")
         found.append(
             Series(
                 name=metric,
                 axis="epoch",
-                points=[float(i + 1) for i in range(len(values))],
+                points=[float(first_epoch + i + 1) for i in range(len(values))],
                 values=[float(value) for value in values],
                 unit={"accuracy": "1", "loss": "nat"}.get(metric, "") if "accuracy" in history else "",
                 split=split,
@@ -279,36 +335,62 @@ def curves(history: dict[str, list[float]]) -> tuple[Series, ...]:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A finished network that a technique starts from, or that one of its parameters names.
+
+    Attributes:
+        path: Its file.
+        outputs: What it answers with; networks that were trained here give logits.
+        facts: What is known of the dataset that its answers are about.
+    """
+
+    path: Path
+    outputs: Literal["logits", "probabilities"]
+    facts: Facts
+
+    @cached_property
+    def network(self) -> keras.Model:
+        """The network, for inference or further training; loaded once."""
+        return keras.models.load_model(self.path, compile=False)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return its answers to raw examples as logits (n, classes), or values (n, 1), as tensors without gradient."""
+        outputs = ops.cast(self.network(x, training=False), "float32")
+        if self.outputs == "probabilities":
+            outputs = ops.clip(outputs, 1e-7, 1.0 - 1e-7)
+            if outputs.shape[-1] == 1 and self.facts.task != "regression":  # the probability of class 1
+                outputs = ops.concatenate([1.0 - outputs, outputs], axis=1)
+            outputs = ops.log(outputs)
+        elif outputs.shape[-1] == 1 and self.facts.task != "regression":
+            outputs = ops.concatenate([ops.zeros_like(outputs), outputs], axis=1)
+        return ops.stop_gradient(outputs)
+
+
+Cell = Trained
+"""In the signature of a technique: a parameter that names another cell arrives as that cell's finished network."""
+
+
+@dataclass(frozen=True)
 class Job:
     """What a technique's `after` door works with.
 
     Attributes:
-        network: File of the parent's `.keras` network.
-        split: The data; calibrate and fine-tune on `train` alone.
+        parents: The networks that it starts from: one, or those of all seeds.
+        learn: The training and validation parts; calibrate and fine-tune on `train` alone.
         settings: The cell's training settings.
         seed: The run's seed.
         folder: An empty folder to leave the new network in.
-        outputs: What the parent answers with; networks trained here give logits.
+        trainer: The recipe's own, with its `batch` and `loss` doors, to fine-tune with.
     """
 
-    network: Path
-    split: Split
+    parents: tuple[Trained, ...]
+    learn: Learn
     settings: Training
     seed: int
     folder: Path
-    outputs: Literal["logits", "probabilities"] = "logits"
+    trainer: Trainer
 
-
-@dataclass(frozen=True)
-class Product:
-    """What an `after` door makes.
-
-    Attributes:
-        network: A Keras network, or the file of one in another format.
-        figures: Further numbers to record, by name, as (value, unit).
-        series: Curves of fine-tuning.
-    """
-
-    network: keras.Model | Path
-    figures: dict[str, tuple[float, str]] = field(default_factory=dict)
-    series: tuple[Series, ...] = ()
+    @property
+    def parent(self) -> Trained:
+        """The one network that most techniques start from."""
+        return self.parents[0]

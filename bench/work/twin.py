@@ -7,7 +7,7 @@ tf_keras's hands for `tf.keras`: only isolated worker processes do.
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras
 
 from bench.errors import Unsupported
+from bench.work.training import Trainer
 
 TOLERANCE = 1e-3
 """Largest difference between the outputs of network and twin, relative to the largest output."""
@@ -68,6 +69,28 @@ def _bare(operation: keras.Operation, tensors: dict[int, Any]) -> Any:
 def _filled(arguments: Any, symbols: set[int], given: Iterator[Any]) -> Any:
     """Return arguments with each symbolic tensor replaced by the next value, in the order of the node's inputs."""
     return tf.nest.map_structure(lambda one: next(given) if id(one) in symbols else one, arguments)
+
+
+class Training(tf_keras.Model):
+    """Trains a twin on what the recipe's techniques make of batches and loss; the twin inside stays uncompiled."""
+
+    def __init__(self, network: tf_keras.Model, trainer: Trainer, outputs: Literal["logits", "probabilities"]) -> None:
+        super().__init__(name="training")
+        self.network = network
+        self._trainer = trainer
+        self._outputs = outputs
+        self._seed = keras.random.SeedGenerator(trainer.seed)
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Return the network's outputs for raw examples; the loss is added."""
+        x, y = tf.cast(inputs[0], tf.float32), inputs[1]
+        if training:
+            for door in self._trainer.batch_doors:
+                x, y = door(x, y, self._seed)
+        outputs = self.network(x, training=training)
+        logits = outputs if self._outputs == "logits" else tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
+        self.add_loss(tf.reduce_mean(self._trainer.loss(x, y, logits)))
+        return outputs
 
 
 def copy_weights(twin: tf_keras.Model, network: keras.Model) -> None:

@@ -1,8 +1,8 @@
 """One node from top to bottom, in a worker process.
 
-`execute` trains, reads or derives a network and judges it, `sample` times one. Whatever goes wrong with
-a node becomes its record; only a fault of the machine (a crash, a kill, a time limit) is left to
-the runner to record. Heavy: imported in worker processes alone.
+`execute` trains, reads, derives or looks at a network, `sample` times one. Whatever goes wrong
+with a node becomes its record; only a fault of the machine (a crash, a kill, a time limit) is
+left to the runner to record. Heavy: imported in worker processes alone.
 """
 
 import gc
@@ -11,32 +11,46 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
 
 import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import store
 from bench.catalog import Catalog
 from bench.errors import DataError, Diverged, Unsupported, first_line
+from bench.files import contents
 from bench.measure import latency
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
-from bench.records import Artifact, Cell, Measurement, Record, Series, Status, Use
-from bench.store import write_atomic
+from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, cell_id
 from bench.tasks import Progress, Sample, Task, failure, provenance, record
 from bench.work import data, deployment, evaluation, network, training
+from bench.work.recipe import Recipe
 
-Made = tuple[Artifact, list[Measurement], tuple[Series, ...], bool | None]
+
+@dataclass(frozen=True)
+class Made:
+    """What a node leaves before it is judged."""
+
+    artifact: Artifact
+    figures: list[Measurement] = field(default_factory=list)
+    series: tuple[Series, ...] = ()
+    tables: dict[str, Table] = field(default_factory=dict)
+    jit_compile: bool | None = None
 
 
 def execute(task: Task) -> Record:
-    """Run a `train` or `derive` node and return its record, whatever happens."""
+    """Run a `train`, `derive` or `diagnose` node and return its record, whatever happens."""
     with _node_folder(task):
         try:
-            return _train_or_derive(task)
+            done = _diagnose(task) if task.node.kind == "diagnose" else _train_or_derive(task)
+            store.encode(done)  # a figure that no record can hold is the node's fault, not the whole run's
+            return done
         except Unsupported as error:
-            return failure(task, "unsupported", "Unsupported", str(error))
+            told = traceback.format_exc() if error.__cause__ else None
+            return failure(task, "unsupported", type(error).__name__, str(error), told)
         except Diverged as error:
             return failure(task, "diverged", "Diverged", str(error))
         except MemoryError as error:
@@ -53,7 +67,7 @@ def sample(task: Task) -> Sample:
     catalog = Catalog(task.plugins)
     examples = _split(task, catalog).test.x
     with _node_folder(task):
-        deployed = deployment.deploy(catalog, task.node.measure.runtime, _deployable(task, task.parent))
+        deployed = _deployed(task, catalog, task.node.measure.runtime, task.parent)
         batches, health = latency.sample(deployed, examples, task.node.measure)
     keras.utils.clear_session()
     gc.collect()
@@ -63,38 +77,34 @@ def sample(task: Task) -> Sample:
         steal=health.steal,
         size_bytes=deployed.size_bytes,
         duration_s=time.monotonic() - started,
-        device=training.device(),
+        device=deployed.device or training.device(),
     )
 
 
 def _train_or_derive(task: Task) -> Record:
-    phases, catalog = Phases(), Catalog(task.plugins)
-    training.begin(task.node.cell.training, task.node.seed)
+    phases, catalog, node = Phases(), Catalog(task.plugins), task.node
+    training.begin(node.cell.training, node.seed)
     with phases("load"):
         _verify_files(task, catalog)
         split = _split(task, catalog)
-        for door, parameters in _doors(catalog, task.node.cell, "data"):
-            split = door(split, **parameters)
+        recipe = Recipe(catalog, node.cell, lambda cell: _trained(task, split, _named(task, cell)))
+        learn = recipe.learn(split.learn, node.fold)
 
-    if task.node.kind == "derive":
+    if node.kind == "derive":
         make = _derive
     else:
-        make = _train if is_trained(catalog.card("architectures", task.node.cell.architecture.name)) else _read
-    artifact, figures, series, jit_compile = make(task, catalog, split, phases)
+        make = _train if is_trained(catalog.card("architectures", node.cell.architecture.name)) else _read
+    made = make(task, catalog, recipe, learn, phases)
 
     with phases("evaluate"):
+        split = data.Split(learn.facts, learn.train, learn.validation, split.test)
+        artifact, figures = made.artifact, made.figures
         outputs = _outputs(task, catalog, artifact, split)
         judged = evaluation.evaluate(outputs, split)
         figures += judged.measurements
-        if task.parent:
+        if node.kind == "derive":
+            assert task.parent is not None
             figures += evaluation.compare(outputs, _outputs(task, catalog, task.parent, split), split)
-        diagnostics = {
-            use.name: catalog.load("diagnostics", use.name).diagnose(
-                evaluation.Outcome(outputs, split), **use.parameters
-            )
-            for use in task.diagnostics
-            if split.facts.task in catalog.card("diagnostics", use.name).literals.get("TASKS", (split.facts.task,))
-        }
         # A converted network does as much as the Keras network that it was made from.
         described = artifact if artifact.format == "keras" or task.parent is None else task.parent
         layers = network.layers(described, task.home.artifacts)
@@ -106,93 +116,137 @@ def _train_or_derive(task: Task) -> Record:
     return record(
         task,
         "finished",
-        provenance=provenance(task, device=training.device(), jit_compile=jit_compile),
+        provenance=provenance(task, device=training.device(), jit_compile=made.jit_compile),
         phases_s=phases.seconds,
         data=data.describe(split),
         artifact=artifact,
         measurements=tuple(figures),
-        series=series,
+        series=made.series,
+        tables=made.tables,
+        watched=node.watches,
         confusion=judged.confusion,
         correct=judged.correct,
         layers=layers,
-        diagnostics=diagnostics,
     )
 
 
-def _train(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> Made:
+def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Build the network, open the techniques' doors, fit, save."""
     cell = task.node.cell
     with phases("build"):
         architecture = catalog.card("architectures", cell.architecture.name)
-        if reason := too_small(cell, architecture, split.train.x.shape[1:]):  # of a person's own pictures
+        if reason := too_small(cell, architecture, learn.train.x.shape[1:]):  # of a person's own pictures
             raise Unsupported(reason)
-        model = network.build(catalog, cell.architecture, split)
-        for door, parameters in _doors(catalog, cell, "model"):
-            model = door(model, **parameters)
-        trainer = training.trainer(catalog, cell.techniques, split, cell.training, task.node.seed or 0, _reporter(task))
+        model = recipe.build(learn)
+        trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task))
+        watched = [recipe.bound("diagnostics", use, "watch")(trainer) for use in task.node.watches]
     with phases("fit"):
-        takeover = next(_doors(catalog, cell, "fit"), None)
-        fitted = takeover[0](trainer, model, **takeover[1]) if takeover else trainer.fit(model)
+        takeover = next(recipe.doors("fit"), None)
+        product = takeover(trainer, model) if takeover else trainer.fit(model)
     with phases("save"):
-        artifact = network.save(network.main_head(model), task.home.artifacts)
-    return artifact, [], fitted.series, fitted.jit_compile
+        artifact = network.save(network.main_head(product.network), task.home.artifacts)
+    series = (*product.series, *(one for tell in watched for one in tell()))
+    return Made(artifact, _figures(product), series, product.tables, training.jit_compile())
 
 
-def _read(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> Made:
+def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Take a network that is trained already from a person's file."""
     use = task.node.cell.architecture
     with phases("read"):
-        found = catalog.load("architectures", use.name).read(task.folder, **use.parameters)
+        found = recipe.bound("architectures", use, "read")(task.folder)
         artifact = network.keep(found, task.home.artifacts)
         try:
-            answers = _raw_outputs(task, catalog, artifact, split.train.x[:64])
-            kind = evaluation.kind_of(answers, split.facts, use.parameters["outputs"])
+            answers = _raw_outputs(task, catalog, artifact, learn.train.x[:64])
+            kind = evaluation.kind_of(answers, learn.facts, use.parameters["outputs"])
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
         except Exception as error:  # each runtime has its own for a shape that does not fit
             wanted = getattr(found, "input_shape", None)
             takes = f"it takes {wanted[1:]}" if wanted else f"channels last: {first_line(error)}"
             raise Unsupported(
-                f"{use.parameters['path']}: does not take examples of shape {split.train.x.shape[1:]}; {takes}"
+                f"{use.parameters['path']}: does not take examples of shape {learn.train.x.shape[1:]}; {takes}"
             ) from error
-    return msgspec.structs.replace(artifact, outputs=kind), [], (), None
+    return Made(msgspec.structs.replace(artifact, outputs=kind))
 
 
-def _derive(task: Task, catalog: Catalog, split: data.Split, phases: "Phases") -> Made:
-    """Let the last technique make a new network from the parent's."""
-    assert task.parent is not None
-    use = task.node.cell.techniques[-1]
+def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
+    """Let the last technique make a new network from the parent's, or from those of all seeds."""
+    cell = task.node.cell
+    before = cell_id(msgspec.structs.replace(cell, techniques=cell.techniques[:-1]))
+    parents = [artifact for name, artifact in task.parents.items() if name.startswith(before)]
     job = training.Job(
-        network=task.home.artifacts / task.parent.file,
-        split=split,
-        settings=task.node.cell.training,
+        parents=tuple(_trained(task, learn, artifact) for artifact in parents),
+        learn=learn,
+        settings=cell.training,
         seed=task.node.seed or 0,
         folder=task.folder,
-        outputs=task.parent.outputs,
+        trainer=recipe.trainer(learn, task.node.seed or 0, _reporter(task)),
     )
     with phases("fit"):
-        product = catalog.load("techniques", use.name).after(job, **use.parameters)
+        (after,) = recipe.doors("after", cell.techniques[-1:])
+        product = after(job)
     with phases("save"):
         artifact = network.keep(product.network, task.home.artifacts)
-        artifact = msgspec.structs.replace(artifact, outputs=task.parent.outputs)
-    figures = [
-        Measurement(name=name, value=value, unit=unit, better="none") for name, (value, unit) in product.figures.items()
+        artifact = msgspec.structs.replace(artifact, outputs=product.outputs or parents[0].outputs)
+    return Made(artifact, _figures(product), product.series, product.tables)
+
+
+def _diagnose(task: Task) -> Record:
+    """Let a diagnostic look at a finished network."""
+    phases, catalog, use = Phases(), Catalog(task.plugins), task.node.diagnostic
+    assert use is not None and task.parent is not None
+    training.begin(task.node.cell.training, task.node.seed)
+    with phases("load"):
+        split = _split(task, catalog)
+        recipe = Recipe(catalog, task.node.cell, lambda cell: _trained(task, split, _named(task, cell)))
+    with phases("diagnose"):
+        outcome = evaluation.Outcome(
+            outputs=_outputs(task, catalog, task.parent, split),
+            split=split,
+            file=task.home.artifacts / task.parent.file,
+            series=task.series,
+        )
+        found = recipe.bound("diagnostics", use, "diagnose")(outcome)
+    return record(
+        task,
+        "finished",
+        provenance=provenance(task, device=training.device()),
+        phases_s=phases.seconds,
+        data=data.describe(split),
+        diagnostics={use.name: found},
+    )
+
+
+def _figures(product: training.Product) -> list[Measurement]:
+    return [
+        Measurement(name=name, value=float(value), unit=unit, better="none")
+        for name, (value, unit) in product.figures.items()
     ]
-    return artifact, figures, product.series, None
+
+
+def _named(task: Task, cell: str) -> Artifact:
+    """Return what the node was given of a cell that a technique names."""
+    return next(artifact for name, artifact in task.parents.items() if name.startswith(cell))
+
+
+def _trained(task: Task, learn: data.Learn, artifact: Artifact) -> training.Trained:
+    return training.Trained(task.home.artifacts / artifact.file, artifact.outputs, learn.facts)
 
 
 def _split(task: Task, catalog: Catalog) -> data.Split:
     cell = task.node.cell
-    return data.prepare(catalog, cell.dataset, task.node.fold, cell.training.validation)
+    loader = catalog.load("datasets", cell.dataset.name).load
+    own = catalog.given("datasets", cell.dataset)
+    return data.prepare(loader, cell.dataset, own, task.node.fold, cell.training.validation)
 
 
 def _verify_files(task: Task, catalog: Catalog) -> None:
     """Refuse a person's own files that have changed since the plan was made."""
     cell = task.node.cell
-    here = catalog.files("datasets", cell.dataset) | catalog.files("architectures", cell.architecture)
-    for name, listing in here.items():
-        if task.node.code.get(name) != listing:
-            raise DataError(f"{name.removeprefix('files/')}: changed since the run was planned; run again")
+    for kind, use in (("datasets", cell.dataset), ("architectures", cell.architecture)):
+        for name, found in contents.of_use(catalog, kind, use, task.home.contents).items():
+            if task.node.code.get(name) != found:
+                raise DataError(f"{name.removeprefix('files/')}: changed since the run was planned; run again")
 
 
 def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:
@@ -201,20 +255,15 @@ def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split
 
 
 def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:
-    runtime = Use(EVALUATED_ON[artifact.format])
-    return deployment.deploy(catalog, runtime, _deployable(task, artifact)).outputs(x)
+    return _deployed(task, catalog, Use(EVALUATED_ON[artifact.format]), artifact).outputs(x)
 
 
-def _deployable(task: Task, artifact: Artifact) -> deployment.Deployable:
+def _deployed(task: Task, catalog: Catalog, runtime: Use, artifact: Artifact) -> deployment.Deployed:
+    """Deploy a network on a runtime."""
     path = task.home.artifacts / artifact.file
-    return deployment.Deployable(artifact, path, task.threads, conversions=task.home.conversions)
-
-
-def _doors(catalog: Catalog, cell: Cell, door: str) -> Iterator[tuple[Callable[..., Any], dict[str, Any]]]:
-    """Yield the function and parameters of each technique that opens a door, in the recipe's order."""
-    for use in cell.techniques:
-        if door in catalog.card("techniques", use.name).doors:
-            yield getattr(catalog.load("techniques", use.name), door), use.parameters
+    network = deployment.Deployable(artifact, path, task.threads, conversions=task.home.conversions)
+    deploy: Callable[..., deployment.Deployed] = catalog.load("runtimes", runtime.name).deploy
+    return deploy(network, **catalog.given("runtimes", runtime, "deploy"))
 
 
 def _reporter(task: Task) -> training.Report:
@@ -222,7 +271,7 @@ def _reporter(task: Task) -> training.Report:
 
     def report(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
         progress = Progress(epoch=epoch, epochs=epochs, metrics=metrics)
-        write_atomic(task.folder / "progress.json", msgspec.json.encode(progress))
+        store.write_atomic(task.folder / "progress.json", msgspec.json.encode(progress))
 
     return report
 

@@ -1,0 +1,297 @@
+"""What a plugin's file says of itself, read with `ast` and never imported.
+
+Docstring, keyword-only parameters and upper-case literals are all that planning needs, so nothing
+heavy is loaded, and no compute spent, to find out that a suite is wrong.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from bench.errors import PluginError, nearest
+from bench.records import ArtifactFormat, Use
+
+DOORS = {
+    "architectures": ("build", "read"),
+    "datasets": ("load",),
+    "techniques": ("data", "batch", "model", "optimizer", "loss", "callbacks", "fit", "after"),
+    "optimizers": ("optimizer",),
+    "schedules": ("factor",),
+    "losses": ("loss",),
+    "runtimes": ("deploy",),
+    "diagnostics": ("diagnose", "watch"),
+}
+"""The functions that make a file a plugin of its kind; a diagnostic must have the first, the others any."""
+KINDS = tuple(DOORS)
+
+Input = Literal["image", "table", "any"]
+Task = Literal["classification", "hierarchical", "regression"]
+
+
+class Facts(Struct, frozen=True):
+    """A plugin's literals for one use of it, whose parameters some of them may depend on."""
+
+    input: Input | None = None
+    """The kind of data that it is (datasets) or takes."""
+    task: Task | None = None
+    """Of a dataset: what is to be learned."""
+    tasks: tuple[Task, ...] | None = None
+    """Those that it is for; all unless said."""
+    handle: str | None = None
+    """Of a dataset: where it comes from, with the version."""
+    shape: tuple[int, ...] | None = None
+    """Of a dataset's examples, where it is published."""
+    outputs: int | None = None
+    """Of a dataset: width of a network's answer, where it is published."""
+    smallest_side: int = 0
+    """Of an architecture: pixels that its images must have a side."""
+    preparation: Literal["none"] | None = None
+    """`none` for an architecture that scales its inputs itself."""
+    formats: dict[str, ArtifactFormat] = {}
+    """Of an architecture that is read from a file: formats by suffix."""
+    paths: tuple[str, ...] = ()
+    """Parameters that name a person's own files."""
+    no_paths: tuple[str, ...] = ()
+    """Values of those that name none."""
+    backends: tuple[str, ...] | None = None
+    """Keras backends that it works on; all unless said."""
+    takes: tuple[ArtifactFormat, ...] = ("keras",)
+    """Of an `after` technique: the networks that it starts from."""
+    gives: ArtifactFormat | None = None
+    """Of an `after` technique: the network that it makes; `keras` unless said."""
+    isolate: str = ""
+    """Nodes of different values never share a worker process."""
+    needs: tuple[Literal["validation"], ...] = ()
+    """Parts of the data without which a technique cannot work."""
+    seeds: Literal["all"] | None = None
+    """`all` for an `after` technique that makes one network out of those of all seeds."""
+    agrees: tuple[str, ...] = ()
+    """`Cell` parameters whose networks must answer the question of the cell's own dataset."""
+    accepts: tuple[ArtifactFormat, ...] = ("keras",)
+    """Of a runtime: the networks that it runs."""
+    packages: tuple[str, ...] = ()
+    """Of a runtime: what it consists of; their versions are part of a timing's identity."""
+
+
+LITERALS = {
+    "architectures": "INPUT TASKS BACKENDS SMALLEST_SIDE PREPARATION FORMATS PATHS NO_PATHS",
+    "datasets": "INPUT TASK HANDLE SHAPE OUTPUTS PATHS NO_PATHS",
+    "techniques": "INPUT TASKS BACKENDS TAKES GIVES ISOLATE NEEDS SEEDS AGREES",
+    "optimizers": "BACKENDS",
+    "schedules": "BACKENDS",
+    "losses": "BACKENDS TASKS",
+    "runtimes": "BACKENDS ACCEPTS PACKAGES",
+    "diagnostics": "INPUT TASKS BACKENDS",
+}
+"""The fields of `Facts` that a plugin of each kind may state, in capitals."""
+HISTORY = {"ADDED": dict[str, Any], "FORMERLY": dict[str, str], "ALIASES": dict[str, str]}
+"""What any plugin may say of its own past, and of other names that people try."""
+
+
+class Parameter(Struct, frozen=True):
+    """A keyword-only parameter of a plugin."""
+
+    name: str
+    annotation: str
+    default: Any = None
+    required: bool = False
+
+    @property
+    def names_cells(self) -> bool:
+        """Tell whether its value is the call of another cell, or a list of such."""
+        return any(isinstance(node, ast.Name) and node.id == "Cell" for node in ast.walk(_parsed(self.annotation)))
+
+
+class Card(Struct, frozen=True):
+    """What a plugin's file says of itself."""
+
+    kind: str
+    name: str
+    path: Path
+    title: str
+    about: str
+    """The docstring's body as Markdown, without the fields below."""
+    paper: str | None
+    source: str | None
+    licence: str | None
+    expect: str | None
+    parameters: tuple[Parameter, ...]
+    literals: dict[str, Any]
+    """The fields of `Facts` as the file states them."""
+    doors: dict[str, tuple[str, ...]]
+    """The parameters that each door takes."""
+    added: dict[str, Any]
+    """Parameters that came later, with the value that keeps the plugin as it was; frozen for ever."""
+    formerly: dict[str, str]
+    """Names that the plugin had before, each with the call that does the same now; frozen for ever."""
+    aliases: dict[str, str]
+    """Other names that a person would try, each with the call to write instead."""
+
+    def facts(self, use: Use) -> Facts:
+        """Return the literals for one use; one like `{'labels': {'fine': 100}}` goes by the parameter's value."""
+        values = self.added | use.parameters
+        return _facts(self, tuple((key, msgspec.json.encode(values.get(key))) for key in _deciding(self)))
+
+    def given(self, use: Use, door: str | None = None) -> dict[str, Any]:
+        """Return what a use hands to one of the plugin's functions, or to any: those that came later filled in."""
+        values = self.added | use.parameters
+        names = [parameter.name for parameter in self.parameters] if door is None else self.doors[door]
+        return {name: values[name] for name in names}
+
+    def __hash__(self) -> int:
+        """Hash the place."""
+        return hash((self.kind, self.path))
+
+
+@cache
+def _deciding(card: Card) -> tuple[str, ...]:
+    """Return the parameters that literals go by."""
+    return tuple({next(iter(value)) for name, value in card.literals.items() if _by_parameter(card, name, value)})
+
+
+@cache
+def _facts(card: Card, deciding: tuple[tuple[str, bytes], ...]) -> Facts:
+    given = {key: msgspec.json.decode(value) for key, value in deciding}
+    fields = {}
+    for name, value in card.literals.items():
+        if _by_parameter(card, name, value):
+            parameter = next(iter(value))
+            chosen = [one for key, one in value[parameter].items() if key == given[parameter]]
+            if not chosen:
+                continue
+            value = chosen[0]
+        fields[name.lower()] = value
+    return msgspec.convert(fields, Facts)
+
+
+def _by_parameter(card: Card, name: str, value: Any) -> bool:
+    known = {parameter.name for parameter in card.parameters}
+    return name != "FORMATS" and isinstance(value, dict) and len(value) == 1 and next(iter(value)) in known
+
+
+@cache
+def read_card(kind: str, path: Path) -> Card:
+    """Read a plugin's file; raise PluginError, with the line, for anything that is not as the contract says."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise PluginError(f"{path}: not a Python file: {error}") from error
+    title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]
+    needed = DOORS[kind][:1] if kind == "diagnostics" else DOORS[kind]
+    if not any(function.name in needed for function in functions):
+        raise PluginError(f"{path}: no function {' or '.join(needed)}; see CONTRIBUTING.md for the contract")
+    parameters: dict[str, Parameter] = {}
+    doors = {}
+    for function in functions:
+        own = _parameters(function, path)
+        doors[function.name] = tuple(parameter.name for parameter in own)
+        for parameter in own:
+            if parameters.setdefault(parameter.name, parameter) != parameter:
+                raise PluginError(f"{path}: its functions disagree about the parameter '{parameter.name}'")
+    literals = dict(_literals(kind, tree, path, parameters))
+    history = {name: literals.pop(name, {}) for name in HISTORY}
+    return Card(
+        kind=kind,
+        name=path.stem,
+        path=path,
+        title=title,
+        about=about,
+        paper=fields.get("paper"),
+        source=fields.get("source"),
+        licence=fields.get("licence"),
+        expect=fields.get("expect"),
+        parameters=tuple(parameters.values()),
+        literals=literals,
+        doors=doors,
+        added=history["ADDED"],
+        formerly=history["FORMERLY"],
+        aliases=history["ALIASES"],
+    )
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str], str]:
+    """Split a docstring into title, the fields `Paper:`, `Source:`, `Licence:`, `Expect:`, and the rest."""
+    title, _, body = text.partition("\n")
+    fields: dict[str, str] = {}
+    rest = []
+    for paragraph in inspect.cleandoc(body).split("\n\n"):
+        name, colon, value = paragraph.strip().partition(":")
+        if colon and name in {"Paper", "Source", "Licence", "Expect"}:
+            fields[name.lower()] = " ".join(value.split())
+        else:
+            rest.append(paragraph)
+    return title.strip().rstrip("."), fields, "\n\n".join(rest).strip()
+
+
+def _literals(
+    kind: str, tree: ast.Module, path: Path, parameters: dict[str, Parameter]
+) -> Iterator[tuple[str, dict[str, Any] | Any]]:
+    """Yield the literals that the contract knows; the file's other constants are its own business."""
+    known = [*LITERALS[kind].split(), *HISTORY]
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(target, ast.Name) or not node.value:
+            continue
+        name, place = target.id, f"{path}:{node.lineno}"
+        if name not in known:
+            if name.isupper() and (near := nearest(name, known, cutoff=0.8)):
+                raise PluginError(f"{place}: {name} is no literal of {kind}{near} (one's own may begin with '_')")
+            continue
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError as error:
+            raise PluginError(f"{place}: {name} must be a plain literal, as the file is not run to read it") from error
+        _check_literal(place, name, value, parameters)
+        yield name, value
+
+
+def _check_literal(place: str, name: str, value: Any, parameters: dict[str, Parameter]) -> None:
+    """Raise PluginError for a literal of another type than the contract says."""
+    if name in HISTORY:
+        wanted: Any = HISTORY[name]
+    else:
+        wanted = next(field.type for field in msgspec.structs.fields(Facts) if field.name == name.lower())
+    values = [value]
+    if get_origin(wanted) is not dict and isinstance(value, dict):
+        if len(value) != 1 or next(iter(value)) not in parameters or not isinstance(next(iter(value.values())), dict):
+            has = ", ".join(parameters) or "none"
+            raise PluginError(
+                f"{place}: {name} as a dict goes by a parameter, like {{'mode': {{'a': …}}}} (parameters: {has})"
+            )
+        values = list(next(iter(value.values())).values())
+    for one in values:
+        try:
+            msgspec.convert(one, wanted)
+        except msgspec.ValidationError as error:
+            raise PluginError(f"{place}: {name} = {one!r}: {str(error)[0].lower()}{str(error)[1:]}") from error
+    if name == "ADDED":
+        for key in value:
+            if key not in parameters or parameters[key].required:
+                fault = "has no default" if key in parameters else f"is no parameter{nearest(key, parameters)}"
+                raise PluginError(f"{place}: ADDED: '{key}' {fault}")
+
+
+def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:
+    if function.args.kwarg:
+        raise PluginError(f"{path}:{function.lineno}: '**{function.args.kwarg.arg}' hides typing errors; name them")
+    found = []
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        try:
+            value = None if default is None else ast.literal_eval(default)
+        except ValueError as error:
+            raise PluginError(f"{path}:{argument.lineno}: the default of '{argument.arg}' is not a literal") from error
+        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+        found.append(Parameter(argument.arg, annotation, value, required=default is None))
+    return found
+
+
+@cache
+def _parsed(annotation: str) -> ast.expr:
+    return ast.parse(annotation or "None", mode="eval").body

@@ -1,0 +1,132 @@
+"""What makes a cell the same cell: calls resolved, cells inside cells, names that plugins had before."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import msgspec
+
+from bench.catalog import Catalog, parse_call
+from bench.errors import PluginError, nearest
+from bench.records import Cell, Training, Use, cell_id
+
+CALLS = {"optimizer": "optimizers", "schedule": "schedules", "loss": "losses"}
+"""Training settings that are calls of plugins, with the kind of each."""
+Recipes = Mapping[str, Sequence[str]]
+
+
+def source_of(catalog: Catalog, dataset: Use) -> str:
+    """Return a dataset's handle and version, or its name where it has none."""
+    return catalog.card("datasets", dataset.name).facts(dataset).handle or dataset.name
+
+
+def training_of(catalog: Catalog, written: Mapping[str, Any]) -> Training:
+    """Return training settings as a cell holds them; raise PluginError for a value that does not fit.
+
+    A suite that is older than the optimizers' own parameters may say `momentum` beside them; it
+    goes to an optimizer that has one.
+    """
+    values = {key: value for key, value in written.items() if key != "momentum"}
+    for key, kind in CALLS.items():
+        values[key] = catalog.resolve(kind, values[key])
+    momentum, use = written.get("momentum"), values["optimizer"]
+    if momentum is not None and "momentum" in use.parameters:
+        if "momentum" in parse_call(written["optimizer"])[1]:
+            raise PluginError(f"momentum is said twice: in {written['optimizer']} and beside it")
+        values["optimizer"] = Use(use.name, use.parameters | {"momentum": float(momentum)})
+    try:
+        return msgspec.convert({**values, **{key: msgspec.to_builtins(values[key]) for key in CALLS}}, Training)
+    except msgspec.ValidationError as error:
+        raise PluginError(str(error).replace("`", "")) from error
+
+
+def complete(catalog: Catalog, cell: Cell, recipes: Recipes, inside: tuple[str, ...] = ()) -> Cell:
+    """Return a cell with every cell that its techniques name, such as a teacher, resolved within it.
+
+    A cell is named by the call of its architecture, all else being equal but for the recipe, which
+    is empty; or by `cell(architecture=…, recipe=…, techniques=[…], dataset=…, epochs=…)`, each of
+    these and of the training settings optional. `inside` are the recipes being resolved.
+    """
+
+    def value_of(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"cell": msgspec.json.decode(msgspec.json.encode(_named(catalog, cell, value, recipes, inside)))}
+        return [value_of(item) for item in value] if isinstance(value, list) else value
+
+    techniques = []
+    for use in cell.techniques:
+        named = [p.name for p in catalog.card("techniques", use.name).parameters if p.names_cells]
+        resolved = {key: value_of(use.parameters[key]) for key in named if key in use.parameters}
+        techniques.append(Use(use.name, use.parameters | resolved))
+    return msgspec.structs.replace(cell, techniques=tuple(techniques))
+
+
+def _named(catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tuple[str, ...]) -> Cell:
+    name, given = parse_call(text)
+    if name != "cell":
+        given = {"architecture": text}
+    settings = {key: given.pop(key) for key in list(given) if key in Training.__struct_fields__}
+    known = ("architecture", "recipe", "techniques", "dataset")
+    for key in given:
+        if key not in known:
+            every = (*known, *Training.__struct_fields__)
+            raise PluginError(f"'{text}': a cell has no '{key}'{nearest(key, every)} (it has {', '.join(every)})")
+    recipe, calls = given.get("recipe"), given.get("techniques", [])
+    if recipe is not None:
+        if recipe not in recipes:
+            raise PluginError(f"'{text}': no recipe '{recipe}'{nearest(str(recipe), recipes)}")
+        if recipe in inside:
+            circle = " → ".join((*inside[inside.index(recipe) :], recipe))
+            raise PluginError(f"'{text}': the recipe '{recipe}' names itself: {circle}")
+        if calls:
+            raise PluginError(f"'{text}': name a recipe or techniques, not both")
+        calls, inside = recipes[recipe], (*inside, recipe)
+    training = cell.training
+    if settings:
+        before = {key: str(value) if key in CALLS else value for key, value in _fields(training).items()}
+        training = training_of(catalog, before | settings)
+    dataset = catalog.resolve("datasets", given["dataset"]) if "dataset" in given else cell.dataset
+    found = Cell(
+        dataset=dataset,
+        source=source_of(catalog, dataset),
+        architecture=(
+            catalog.resolve("architectures", given["architecture"]) if "architecture" in given else cell.architecture
+        ),
+        techniques=tuple(catalog.resolve("techniques", call) for call in calls),
+        training=training,
+    )
+    return complete(catalog, found, recipes, inside)
+
+
+def _fields(training: Training) -> dict[str, Any]:
+    return {name: getattr(training, name) for name in training.__struct_fields__}
+
+
+def former_ids(catalog: Catalog, cell: Cell) -> tuple[str, ...]:
+    """Return the ids that a cell had while plugins of it had other names."""
+    return tuple(cell_id(form) for form in _forms(catalog, cell)[1:])
+
+
+def _forms(catalog: Catalog, cell: Cell) -> list[Cell]:
+    """Return a cell under all names that its plugins ever had, the present ones first."""
+    training = cell.training
+    uses = [("datasets", cell.dataset), ("architectures", cell.architecture)]
+    uses += [(CALLS[key], getattr(training, key)) for key in CALLS]
+    uses += [("techniques", use) for use in cell.techniques]
+    forms = []
+    for chosen in product(*(_forms_of(catalog, kind, use) for kind, use in uses)):
+        dataset, architecture, optimizer, schedule, loss, *techniques = chosen
+        forms.append(
+            msgspec.structs.replace(
+                cell,
+                dataset=dataset,
+                architecture=architecture,
+                techniques=tuple(techniques),
+                training=msgspec.structs.replace(training, optimizer=optimizer, schedule=schedule, loss=loss),
+            )
+        )
+    return forms
+
+
+def _forms_of(catalog: Catalog, kind: str, use: Use) -> list[Use]:
+    return [use, *catalog.former_uses(kind, use)]

@@ -1,0 +1,80 @@
+"""What older records say in the words of today's schema.
+
+Each step takes the fields of any record file, of a node, a suite or a dataset, from one schema to
+the next. A step is pure data, frozen for ever: it reads no plugin, so that it works where one is
+gone, and it is never mended to fit a later schema; that is the next step's business.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bench.records import SCHEMA, Cell, cell_id
+
+Fields = dict[str, Any]
+
+_ADDED_BY_2: dict[str, dict[str, Any]] = {
+    "custom_cnn": {"initializer": "glorot", "pooling": "max", "dropout": 0.0},
+    "lenet5": {"initializer": "glorot"},
+    "mlp": {"initializer": "glorot", "dropout": 0.0, "batch_norm": False},
+    "mnist_convnet": {"activation": "relu", "initializer": "glorot"},
+    "resnet": {"initializer": "he"},
+    "resnet8": {"initializer": "he"},
+}
+"""Parameters that these architectures got while schema 1 was written, with the value that changed nothing."""
+_MERGED_BY_2: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet20": ("resnet", {"depth": 20}),
+    "resnet32": ("resnet", {"depth": 32}),
+    "resnet56": ("resnet", {"depth": 56}),
+}
+
+
+def upgraded(fields: Fields) -> Fields:
+    """Return a record's fields as of `SCHEMA`; KeyError for a schema that never was."""
+    while fields["schema"] < SCHEMA:
+        fields = _STEPS[fields["schema"]](fields)
+    return fields
+
+
+def _from_1(old: Fields) -> Fields:
+    """Optimizers, schedules and losses become calls; parameters that came later leave the cell; ids follow."""
+    new = old | {"schema": 2}
+    if "created" in new and "." not in new["created"]:
+        new["created"] = new["created"].replace("Z", ".000Z")
+    if "cells" in new:
+        new["cells"] = [_row_from_1(row) for row in new["cells"]]
+    if "cell" in new:
+        new["cell"] = _cell_from_1(new["cell"])
+        new["cell_id"] = _id(new["cell"])
+    return new
+
+
+def _row_from_1(row: Fields) -> Fields:
+    cell = _cell_from_1(row["cell"])
+    return row | {"cell": cell, "cell_id": _id(cell)}
+
+
+def _cell_from_1(old: Fields) -> Fields:
+    name, parameters = old["architecture"]["name"], dict(old["architecture"]["parameters"])
+    if name in _MERGED_BY_2:
+        name, fixed = _MERGED_BY_2[name]
+        parameters = fixed | parameters
+    added = _ADDED_BY_2.get(name, {})
+    kept = {key: value for key, value in parameters.items() if key not in added or added[key] != value}
+    training = dict(old["training"])
+    momentum = training.pop("momentum")
+    takes: dict[str, Fields] = {"sgd": {"momentum": momentum, "nesterov": True}, "rmsprop": {"momentum": momentum}}
+    optimizer = training["optimizer"]
+    training["optimizer"] = {"name": optimizer, "parameters": takes.get(optimizer, {})}
+    for key in ("schedule", "loss"):
+        training[key] = {"name": training[key], "parameters": {}}
+    return old | {"architecture": {"name": name, "parameters": kept}, "training": training}
+
+
+def _id(cell: Fields) -> str:
+    return cell_id(msgspec.convert(cell, Cell))
+
+
+_STEPS: dict[int, Callable[[Fields], Fields]] = {1: _from_1}
+"""From each schema, the step to the next."""

@@ -1,0 +1,86 @@
+"""A cell's plugins as functions: every parameter bound, in the recipe's order, door by door."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.catalog import Catalog
+from bench.records import Cell, Use, cell_id
+from bench.work import network
+from bench.work.data import SEED, Learn
+from bench.work.training import Report, Trained, Trainer, base_loss
+
+Asked = Callable[[str], Trained]
+"""Maps a cell's id to the finished network of it that the node was given."""
+
+
+class Recipe:
+    """The functions that a cell's plugins open, ready to be called."""
+
+    def __init__(self, catalog: Catalog, cell: Cell, asked: Asked) -> None:
+        """Bind nothing yet; files are imported when a door of theirs is opened."""
+        self._catalog = catalog
+        self._cell = cell
+        self._asked = asked
+
+    def doors(self, door: str, techniques: Sequence[Use] | None = None) -> Iterator[Callable[..., Any]]:
+        """Yield one door of each technique that opens it, in order, its parameters bound."""
+        for use in self._cell.techniques if techniques is None else techniques:
+            if door in self._catalog.card("techniques", use.name).doors:
+                yield self.bound("techniques", use, door)
+
+    def bound(self, kind: str, use: Use, door: str) -> Callable[..., Any]:
+        """Return a plugin's function with its parameters; a cell among them becomes that cell's network."""
+        given = self._catalog.given(kind, use, door)
+        for key, cells in use.cells().items():
+            if key in given:
+                networks = [self._asked(cell_id(cell)) for cell in cells]
+                given[key] = networks if isinstance(given[key], list) else networks[0]
+        return partial(getattr(self._catalog.load(kind, use.name), door), **given)
+
+    def learn(self, learn: Learn, fold: int) -> Learn:
+        """Return the learning part as the `data` doors leave it; what they draw follows the fold and not the seed."""
+        rng = np.random.default_rng([SEED, fold, 3])
+        for door in self.doors("data"):
+            learn = door(learn, rng)
+        return learn
+
+    def build(self, learn: Learn, **changes: Any) -> keras.Model:
+        """Return the cell's untrained network, the architecture's parameters changed, the `model` doors opened."""
+        use = self._cell.architecture
+        card = self._catalog.card("architectures", use.name)
+        model = network.build(
+            self._catalog.load("architectures", use.name).build,
+            card.given(use, "build") | changes,
+            learn,
+            name=use.name,
+            prepared=card.facts(use).preparation != "none",
+        )
+        for door in self.doors("model"):
+            model = door(model)
+        return model
+
+    def trainer(self, learn: Learn, seed: int, report: Report) -> Trainer:
+        """Return the trainer, with the recipe's `batch`, `optimizer`, `loss` and `callbacks` doors opened in order."""
+        training = self._cell.training
+        made = Trainer(
+            learn=learn,
+            settings=training,
+            seed=seed,
+            report=report,
+            make_optimizer=self.bound("optimizers", training.optimizer, "optimizer"),
+            factor=self.bound("schedules", training.schedule, "factor"),
+            loss=base_loss(self.bound("losses", training.loss, "loss"), learn),
+            build=partial(self.build, learn),
+        )
+        for use in self._cell.techniques:
+            made.batch_doors += self.doors("batch", [use])
+            made.optimizer_doors += self.doors("optimizer", [use])
+            for wrap in self.doors("loss", [use]):
+                made.loss = wrap(made.loss, made)
+            for open_ in self.doors("callbacks", [use]):
+                made.callbacks += open_(made)
+        return made
