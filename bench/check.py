@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bench import errors, records, stats, store
+from bench import errors, records, stats, store, wording
 from bench.errors import BenchError, NothingToCompare, RecordError
 from bench.records import Measurement, Record
 
@@ -134,9 +134,7 @@ def render(report: Report) -> str:
     for row in report.rows:
         place = " ".join(str(part) for part in (row.metric, row.runtime, row.batch_size) if part is not None)
         shown = (
-            f"{stats.difference_text(row.difference, row.low, row.high, row.unit)}: "
-            if row.difference is not None
-            else ""
+            f"{wording.difference(row.difference, row.low, row.high, row.unit)}: " if row.difference is not None else ""
         )
         lines.append(f"{row.verdict:<9}  {row.suite}  {row.label}  {row.node}  {place}  {shown}{row.reason}")
     lines += [f"skipped    {problem}" for problem in report.problems]
@@ -360,7 +358,7 @@ def _decide(row: Row, tolerance: float, q: float | None) -> Row:
     if row.low is None or row.high is None or row.difference is None:
         return row
     allowed = tolerance if row.unit in {"points", "%"} or row.old is None else tolerance * abs(row.old.value)
-    shown = stats.amount(allowed, row.unit)
+    shown = wording.amount(allowed, row.unit)
     sign = 1 if row.better == "higher" else -1
     worst, best = sorted((sign * row.low, sign * row.high))
     certain = q < stats.ALPHA if q is not None else best < -allowed or worst > allowed

@@ -73,21 +73,6 @@ class Spread(Struct, frozen=True, kw_only=True):
     df: int
 
 
-def difference_text(value: float, low: float | None, high: float | None, unit: str) -> str:
-    """Return a difference as a reader sees it: `+0.40 points [−0.10, +0.90]`."""
-    text = amount(value, unit, sign=True)
-    if low is None or high is None:
-        return text
-    return f"{text} [{amount(low, unit, sign=True, bare=True)}, {amount(high, unit, sign=True, bare=True)}]"
-
-
-def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -> str:
-    """Return a value with its unit, or without if `bare`; `points` and `%` are given as 0 to 1."""
-    scaled = f"{100 * value:{'+' * sign}.2f}" if unit in {"points", "%"} else f"{value:{'+' * sign}.3g}"
-    text = scaled.replace("-", "\N{MINUS SIGN}")
-    return text if bare or unit in {"", "1"} else f"{text} {unit}"
-
-
 def mean_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval:
     """Return the mean over seeds with Student's t-interval; one value alone has none."""
     n = len(values)

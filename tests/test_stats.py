@@ -181,11 +181,6 @@ def test_q_values_are_benjamini_and_hochberg() -> None:
     assert stats.q_values([]) == []
 
 
-def test_amounts_read_as_points() -> None:
-    assert stats.difference_text(0.004, -0.001, 0.009, "points") == "+0.40 points [−0.10, +0.90]"
-    assert stats.amount(1234.0, "1") == "1.23e+03"
-
-
 def test_folds_count_once_each_and_overlap() -> None:
     folds = [[0.80, 0.82], [0.90, 0.92], [0.84, 0.86]]
     found = stats.folds_interval(folds)
