@@ -371,7 +371,8 @@ def _decide(row: Row, tolerance: float, q: float | None) -> Row:
     elif -allowed <= worst:
         verdict, reason = "unchanged", f"surely no loss beyond {shown}"
     else:
-        verdict, reason = "undecided", f"noise may hide a loss beyond {shown}; more seeds or calls would tell"
+        more = "more seeds" if q is not None else "a profile of more processes"
+        verdict, reason = "undecided", f"noise may hide a loss beyond {shown}; {more} would tell"
     return replace(row, verdict=verdict, q=q, reason=reason)
 
 

@@ -84,6 +84,20 @@ def mean_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval
     return Interval(value=mean, low=mean - half, high=mean + half, n=n)
 
 
+def geometric_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval:
+    """Return the geometric mean of positive values with Student's t-interval of their logarithms.
+
+    For what varies by shares of itself, as times do; both ends are positive, however few the values.
+    """
+    found = mean_interval([math.log(value) for value in values], level)
+    return Interval(
+        value=math.exp(found.value),
+        low=None if found.low is None else math.exp(found.low),
+        high=None if found.high is None else math.exp(found.high),
+        n=found.n,
+    )
+
+
 def folds_interval(folds: Sequence[Sequence[float]], level: float = 1 - ALPHA) -> Interval:
     """Return the mean over folds, each the mean of its seeds, with the corrected t-interval; one fold has the plain.
 

@@ -1,12 +1,12 @@
 """The samples of several processes → measurements, quantile sketches, and whether to trust them."""
 
-from statistics import median
+from statistics import fmean, median
 
 from msgspec import Struct
 
 from bench.measure.profiles import PROFILES
 from bench.records import Measurement, Series, Timing
-from bench.stats import percentile
+from bench.stats import geometric_interval, percentile
 from bench.tasks import BatchSamples, Sample, Task
 
 SPREAD_UNSTABLE = 0.10
@@ -55,7 +55,8 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
 def _figures(
     runtime: str, size: int, batches: list[BatchSamples], pooled: list[float], percentiles: tuple[float, ...]
 ) -> list[Measurement]:
-    seconds = sum(pooled) / 1000
+    # Calls of one process share its memory layout and clock, so the interval is over processes.
+    rate = geometric_interval([1000 * size / fmean(batch.latencies_ms) for batch in batches])
     found = [
         Measurement(
             name="first_call_ms",
@@ -69,7 +70,9 @@ def _figures(
         ),
         Measurement(
             name="throughput",
-            value=size * len(pooled) / seconds,
+            value=rate.value,
+            low=rate.low,
+            high=rate.high,
             unit="1/s",
             better="higher",
             n=len(pooled),

@@ -78,9 +78,9 @@ def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
     assert "resnet20 · quantize: quantize takes no network of this size" in shown
 
 
-def test_regression_suite_is_ranked_by_loss(site: Site) -> None:
+def test_regression_suite_is_ranked_by_r2(site: Site) -> None:
     shown = text(site.pages["suites/housing/index.md"].html)
-    assert shown.index("1 mlp · plain · epochs=30 0.2440") < shown.index("2 mlp · plain · epochs=10 0.3140")
+    assert shown.index("1 mlp · plain · epochs=30 0.7560") < shown.index("2 mlp · plain · epochs=10 0.6860")
 
 
 def test_cell_of_a_derived_network_names_its_parent(site: Site) -> None:
