@@ -1,4 +1,4 @@
-"""Intervals, paired tests, percentiles and ranks: what the numbers of a few runs allow one to say.
+"""Intervals, paired tests and ranks: what the numbers of a few runs allow one to say.
 
 Two things make an accuracy vary: the seed, and which examples happen to be in the test set.
 `paired_scores` and `unpaired_scores` add both variances (the noise of single answers enters both,
@@ -137,28 +137,6 @@ def smallest_count(percent: float) -> int:
     while p**n + n * (1 - p) * p ** (n - 1) > 0.01:
         n += 1
     return n
-
-
-def percentile(samples: Sequence[float], percent: float) -> Interval | None:
-    """Return a percentile (0–100) with its distribution-free interval from order statistics.
-
-    None below `smallest_count`. Ends between which no sample lies are null.
-    """
-    import numpy as np
-    from scipy.stats import binom
-
-    n = len(samples)
-    if n < smallest_count(percent):
-        return None
-    ordered = np.sort(np.asarray(samples, float))
-    # How many samples lie below the true percentile is binomial; ranks count from 1.
-    first, last = (int(rank) for rank in binom.ppf([ALPHA / 2, 1 - ALPHA / 2], n, percent / 100))
-    return Interval(
-        value=float(np.percentile(ordered, percent)),
-        low=float(ordered[first - 1]) if first >= 1 else None,
-        high=float(ordered[last]) if last < n else None,
-        n=n,
-    )
 
 
 def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference | None:

@@ -50,18 +50,16 @@ def test_smallest_counts_are_those_of_mlperf(percent: float, count: int) -> None
     )
 
 
-def test_a_percentile_is_refused_below_its_smallest_count() -> None:
-    assert stats.percentile(range(63), 90) is None
-    assert stats.percentile(range(64), 90) is not None
-
-
-@pytest.mark.parametrize(("percent", "n"), [(50, 11), (50, 200), (90, 64), (99, 662)])
-def test_percentile_intervals_cover_the_truth(percent: float, n: int) -> None:
-    draws = rng("percentile", percent, n).exponential(size=(600, n))
-    truth = float(scipy.stats.expon.ppf(percent / 100))
-    found = [stats.percentile(draw, percent) for draw in draws]
-    covered = [f is not None and f.low is not None and f.high is not None and f.low <= truth <= f.high for f in found]
-    assert 0.93 <= np.mean(covered) <= 0.995
+def test_geometric_interval_is_that_of_the_logarithms() -> None:
+    values = [1.0, 1.3, 0.8, 1.1]
+    expected = scipy.stats.ttest_1samp(np.log(values), 0).confidence_interval(0.95)
+    found = stats.geometric_interval(values)
+    assert found.value == pytest.approx(scipy.stats.gmean(values))
+    assert (found.low, found.high) == pytest.approx((np.exp(expected.low), np.exp(expected.high)))
+    assert stats.geometric_interval([2.0]) == stats.Interval(value=2.0, low=None, high=None, n=1)
+    two = stats.geometric_interval([1.0, 3.0])
+    assert two.low is not None
+    assert two.low > 0
 
 
 def paired_difference(new: Mapping[Any, float], old: Mapping[Any, float]) -> stats.Difference | None:

@@ -63,12 +63,43 @@ def measured(value: float, *, n: int = 32, others: float = 0.0, steal: float = 0
     return factory.process([value] * n, others, steal)
 
 
-def test_pooled_samples_become_percentiles_and_throughput() -> None:
-    found = {(m.name, m.statistic): m for m in summary([measured(1.0), measured(1.05)]).measurements}
-    assert found["latency_ms", "p90"].value == pytest.approx(1.05)
-    assert found["latency_ms", "p50"].n == 64
-    assert found["throughput", "mean"].value == pytest.approx(1000 / 1.05**0.5)
-    assert found["first_call_ms", "p50"].value == 9.0
+def test_processes_count_the_same_however_many_calls_they_made() -> None:
+    found = summary([measured(1.0, n=900), measured(1.1, n=100)])
+    figures = {(m.name, m.statistic): m for m in found.measurements}
+    middle = 1.1**0.5
+    for percent in ("p50", "p90"):
+        assert figures["latency_ms", percent].value == pytest.approx(middle)
+        assert figures["latency_ms", percent].n == 1000
+    assert figures["throughput", "mean"].value == pytest.approx(1000 / middle)
+    assert figures["first_call_ms", "p50"].value == 9.0
+    (sketch,) = found.series
+    assert sketch.values == [pytest.approx(middle, abs=1e-6)] * 101
+
+
+def test_a_percentile_and_the_sketch_agree() -> None:
+    draw = factory.rng("latencies")
+    found = summary([factory.process(draw.lognormal(0, 0.3, size=n)) for n in (40, 70, 500)])
+    (sketch,) = found.series
+    shown = dict(zip(sketch.points, sketch.values, strict=True))
+    for m in found.measurements:
+        if m.name == "latency_ms":
+            assert m.value == pytest.approx(shown[int((m.statistic or "p")[1:]) / 100], abs=1e-6)
+
+
+def test_intervals_cover_the_truth_though_calls_of_a_process_are_alike() -> None:
+    """Each process is slower or faster as a whole; order statistics of pooled calls covered half of the time."""
+    draw, covered = factory.rng("processes"), []
+    for _ in range(200):
+        levels = draw.normal(0, 0.05, size=5)
+        found = summary([factory.process(np.exp(level + draw.normal(0, 0.02, size=60))) for level in levels])
+        p50 = next(m for m in found.measurements if m.name == "latency_ms" and m.statistic == "p50")
+        covered.append(p50.low is not None and p50.high is not None and p50.low <= 1.0 <= p50.high)
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_one_process_has_no_interval() -> None:
+    (p50,) = [m for m in summary([measured(1.0)]).measurements if m.name == "latency_ms"]
+    assert (p50.low, p50.high, p50.n) == (None, None, 32)
 
 
 def test_throughput_has_an_interval_over_the_processes() -> None:
