@@ -264,8 +264,8 @@ def _compare(row: Row, new: Scores, old: Scores, spreads: Mapping[tuple[str, str
         row,
         better="higher" if row.metric == "accuracy" else "lower",
         unit=after[0].unit,
-        old=stats.mean_interval([score.value for score in before]),
-        new=stats.mean_interval([score.value for score in after]),
+        old=stats.scores_interval(before),
+        new=stats.scores_interval(after),
     )
     if not {score.test for score in after} & {score.test for score in before}:
         return replace(row, reason="the test sets differ, by their fingerprints")
@@ -284,14 +284,14 @@ def _scores(group: Side, metric: str) -> Scores:
 
 
 def _spreads(groups: Iterable[Side]) -> dict[tuple[str, str], stats.Spread]:
-    """Return the spread between seeds, pooled over the groups, by suite and metric."""
+    """Return the spread between runs on one test set, pooled over the groups, by suite and metric."""
     values: defaultdict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for group in groups:
         for metric in ("accuracy", "loss"):
-            by_fold: defaultdict[int, list[float]] = defaultdict(list)
-            for (_, fold), score in _scores(group, metric).items():
-                by_fold[fold].append(score.value)
-            values[group[0].suite, metric] += by_fold.values()
+            by_test: defaultdict[str, list[float]] = defaultdict(list)
+            for score in _scores(group, metric).values():
+                by_test[score.test].append(score.value)
+            values[group[0].suite, metric] += by_test.values()
     spreads = {key: stats.pooled_spread(found) for key, found in values.items()}
     return {key: spread for key, spread in spreads.items() if spread is not None}
 

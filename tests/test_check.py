@@ -107,6 +107,13 @@ def test_single_seeds_borrow_the_spread_of_the_suite(old: Path, new: Path) -> No
     assert only(report).verdict == "regressed"
 
 
+def test_folds_on_one_test_set_tell_a_spread(old: Path, new: Path) -> None:
+    def runs(folds: int, **fields: Any) -> list[Record]:
+        return [record(fold=fold, n_test=1000, test_fingerprint="published", **fields) for fold in range(folds)]
+
+    assert only(compare(new, old, runs(1, accuracy=0.7, **again()), runs(3))).verdict == "regressed"
+
+
 def test_other_test_sets_are_not_compared(old: Path, new: Path) -> None:
     before = [*seeds(), *seeds(cell(architecture="cnn"))]
     after = [*seeds(test_fingerprint="other", accuracy=0.5, **again()), *seeds(cell(architecture="cnn"), **again())]

@@ -67,11 +67,8 @@ class Row(Struct, frozen=True, dict=True):
 
     def interval(self, name: str) -> Interval | None:
         """Return a measurement on the test set: mean over seeds and folds, with Student's t-interval."""
-        folds: defaultdict[int, list[float]] = defaultdict(list)
-        for record in self.models:
-            if score := stats.score(record, name):
-                folds[record.fold].append(score.value)
-        return stats.folds_interval(list(folds.values())) if folds else None
+        scores = [score for record in self.models if (score := stats.score(record, name))]
+        return stats.scores_interval(scores) if scores else None
 
     @cached_property
     def binomial(self) -> Interval | None:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import sample_suites
 
-from bench import store
+from bench import stats, store
 from bench.catalog import Catalog
 from bench.query import Query, fields_of
 from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord
@@ -223,6 +223,19 @@ def test_timings_of_two_machines_are_never_mixed() -> None:
     }
     assert row.fastest is not None
     assert row.fastest.hardware == "here"
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_folds_widen_an_interval_only_where_they_have_test_sets_of_their_own(published: bool) -> None:
+    fingerprint = "published" if published else None
+    runs = [
+        factory.record(seed=seed, fold=fold, test_fingerprint=fingerprint) for seed in range(3) for fold in range(3)
+    ]
+    (row,) = model.view(factory.suite_record(folds=(0, 1, 2)), runs).rows
+    plain = stats.mean_interval([run.value("accuracy") or 0.0 for run in runs])
+    assert row.score is not None
+    assert row.score.value == pytest.approx(plain.value)
+    assert (row.score == plain) is published
 
 
 def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:
