@@ -238,6 +238,58 @@ def test_folds_widen_an_interval_only_where_they_have_test_sets_of_their_own(pub
     assert (row.score == plain) is published
 
 
+def page_of(site: Site, title: str) -> str:
+    return text(next(page for page in site.pages.values() if page.title == title).html)
+
+
+def test_a_network_trained_anew_is_not_shown_with_the_latency_of_the_old(tmp_path: Path) -> None:
+    old, new = factory.record(accuracy=0.8), factory.record(accuracy=0.95, created=factory.LATER)
+    made = built(tmp_path, factory.suite_record(), [old, factory.timed(batch_sizes=(1,)), new])
+    assert f"{100 * (new.value('accuracy') or 0):.1f} %" in page_of(made, "mlp · plain")
+    assert "1 timing of earlier networks of this row is left out; the newest has not" in page_of(made, "mlp · plain")
+    assert "– not timed since made anew" in text(made.pages["suites/demo/index.md"].html)
+
+
+def test_timings_follow_the_network_that_they_are_of() -> None:
+    old, new = factory.record(), factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    slow = factory.timed(p50_ms=9.0, created="2026-03-01T00:00:00Z")  # of the old network, though made last
+    fast = factory.timed(p50_ms=1.0, parent=new.artifact.digest, created=factory.LATER)
+    (row,) = model.view(factory.suite_record(), [old, new, fast, slow]).rows
+    assert (row.fastest and row.fastest.p50_ms.value, row.outdated) == (1.0, 1)
+    again = factory.replace(new, artifact=old.artifact)  # trained again, to the last bit the same
+    (row,) = model.view(factory.suite_record(), [old, again, slow]).rows
+    assert (row.fastest and row.fastest.p50_ms.value, row.outdated) == (9.0, 0)
+
+
+def test_the_machine_is_that_of_the_timings_shown() -> None:
+    old = [factory.record(), *(factory.timed(hardware="here", runtime=name) for name in ("litert", "keras"))]
+    new = factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    moved = factory.timed(hardware="there", parent=new.artifact.digest, created=factory.LATER)
+    (row,) = model.view(factory.suite_record(), [*old, new, moved]).rows
+    assert row.fastest is not None
+    assert row.fastest.hardware == "there"
+
+
+def test_a_failed_timing_of_the_new_network_is_named_though_the_old_was_timed() -> None:
+    new = factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    of_new = {"measure": factory.timed().measure, "parents": (new.artifact.digest,), "created": factory.LATER}
+    failed = factory.replace(factory.unfinished(node="measure"), **of_new)
+    of_old = factory.replace(failed, parents=factory.timed().parents, created=factory.CREATED)
+    (row,) = model.view(factory.suite_record(), [factory.record(), of_old, factory.timed(), new, failed]).rows
+    assert row.faults == (failed,)
+
+
+def test_a_derived_network_says_that_its_parent_was_made_anew_since(tmp_path: Path) -> None:
+    suite, records = sample_suites.digits_suite()
+    plain = next(row.cell for row in suite.cells if row.label == "custom_cnn · plain")
+    since = [factory.record(plain, suite="digits", seed=seed, created=factory.LATER) for seed in range(3)]
+    made = built(tmp_path, suite, [*records, *since])
+    assert "Derived from an earlier network of custom_cnn · plain : accuracy" in page_of(made, "custom_cnn · quantize")
+
+
 def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:
     size = 30
     table = [[5 if true == guess else 0 for guess in range(size)] for true in range(size)]
