@@ -4,7 +4,7 @@ Pure data, no words and no HTML.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from bench import findings, stats
 from bench.errors import BenchError
 from bench.findings import Finding
 from bench.records import Record, SuiteCell, SuiteRecord, canonical
+from bench.site import earlier
 from bench.site.rows import METRICS, Metric, Row, row_of
 from bench.stats import Interval
 
@@ -72,6 +73,8 @@ class SuiteView(Struct, frozen=True, dict=True):
     suite: SuiteRecord
     boards: tuple[Board, ...]
     findings: tuple[Finding, ...]
+    earlier: tuple[Row, ...] = ()
+    """Rows that the suite no longer asks for, last made first; they are neither ranked nor among `rows`."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -95,8 +98,8 @@ class SuiteView(Struct, frozen=True, dict=True):
         return list(dict.fromkeys(value for value in values if value is not None))
 
 
-def view(suite: SuiteRecord, records: Iterable[Record]) -> SuiteView:
-    """Join a suite's records; `records` are those of its cells, oldest first."""
+def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
+    """Join a suite's records; `records` are all that there are, oldest first."""
     by_cell: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_cell[record.cell_id].append(record)
@@ -113,7 +116,16 @@ def view(suite: SuiteRecord, records: Iterable[Record]) -> SuiteView:
         for dataset, metric in metrics.items()
     ]
     judged, problems = _judge(suite, [record for row in rows for record in row.records])
-    return SuiteView(suite=suite, boards=tuple(boards), findings=judged, problems=problems)
+    gone = [
+        row_of(cell, _metric(by_cell[cell.cell_id]), by_cell[cell.cell_id]) for cell in earlier.cells(suite, records)
+    ]
+    return SuiteView(
+        suite=suite,
+        boards=tuple(boards),
+        findings=judged,
+        earlier=tuple(sorted(gone, key=lambda row: row.made, reverse=True)),
+        problems=problems,
+    )
 
 
 def _by_dataset(suite: SuiteRecord) -> dict[str, list[SuiteCell]]:

@@ -116,6 +116,11 @@ class Row(Struct, frozen=True, dict=True):
         return [d for d in self.deployments if d.hardware == self.hardware and d.validity != "invalid"]
 
     @property
+    def made(self) -> str:
+        """Return when the newest of the row's networks was made, or last tried; UTC, ISO 8601."""
+        return max(record.created for record in self.models or self.records)
+
+    @property
     def outcome(self) -> str:
         """Return what became of a cell without a score."""
         models = [record.status for record in self.faults if record.node != "measure"]

@@ -290,6 +290,41 @@ def test_a_derived_network_says_that_its_parent_was_made_anew_since(tmp_path: Pa
     assert "Derived from an earlier network of custom_cnn · plain : accuracy" in page_of(made, "custom_cnn · quantize")
 
 
+def test_rows_that_a_suite_no_longer_asks_for_are_listed(tmp_path: Path) -> None:
+    now = factory.cell(epochs=30)
+    gone = [
+        factory.record(factory.cell(epochs=10, techniques=techniques), seed=seed, created=factory.LATER)
+        for techniques in ([], ["augment"])
+        for seed in range(3)
+    ]
+    failed = factory.unfinished(factory.cell(architecture="cnn", epochs=30))
+    elsewhere = factory.record(factory.cell(architecture="vit"), suite="other")
+    made = built(
+        tmp_path, factory.suite_record([factory.suite_cell(now)]), [factory.record(now), *gone, failed, elsewhere]
+    )
+    page = made.pages["suites/demo/index.md"]
+    shown = text(page.html.partition('id="earlier"')[2])
+    assert re.search(r"mlp · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
+    assert re.search(r"mlp · augment · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
+    assert "cnn · epochs=30 failed 0 2026-01-02" in shown
+    assert "vit" not in shown
+    assert "Earlier rows" in [name for _, name in page.headings]
+    assert "epochs=10" not in text(page.html.partition('id="earlier"')[0])
+
+
+def test_steps_of_present_rows_are_no_earlier_rows() -> None:
+    start, middle, end = (factory.cell(techniques=techniques) for techniques in ([], ["prune"], ["prune", "quantize"]))
+    first = factory.record(start)
+    assert first.artifact is not None
+    second = factory.record(middle, node="derive", parents=(first.artifact.digest,))
+    assert second.artifact is not None
+    last = factory.record(end, node="derive", parents=("teacher's", second.artifact.digest))
+    suite = factory.suite_record([factory.suite_cell(end)])
+    assert model.view(suite, [first, second, last]).earlier == ()
+    timed = [first, second, factory.timed(middle), last]  # only rows are timed, so that was one
+    assert [row.cell.label for row in model.view(suite, timed).earlier] == ["mlp · prune"]
+
+
 def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:
     size = 30
     table = [[5 if true == guess else 0 for guess in range(size)] for true in range(size)]
