@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import stats
-from bench.records import Record, SuiteCell, SuiteRecord
+from bench.records import Record, SuiteCell, SuiteRecord, Use
 from bench.site import figures
 from bench.site.charts import Figure
 from bench.site.deployments import machine
@@ -143,7 +143,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "rank": board.ranks.get(row.cell.cell_id),
             "rivals": len(board.ranks),
             "parent": _parent(view, row, makers),
-            "settings": list(msgspec.to_builtins(row.cell.cell.training).items()),
+            "settings": list(msgspec.structs.asdict(row.cell.cell.training).items()),
             "again": again(view.suite, row.cell),
             "commit": shown.provenance.commit if shown and not shown.provenance.dirty else None,
             "charts": charts,
@@ -172,7 +172,8 @@ def only(suite: SuiteRecord, row: SuiteCell) -> str:
         value = getattr(row if axis in singular else training, name, None)
         if len(values) > 1 and value is not None:
             written = str(value)
-            parts.append(f"{name}={written if written.isidentifier() else _literal(value)}")
+            literal = _literal(written if isinstance(value, Use) else value)
+            parts.append(f"{name}={written if written.isidentifier() else literal}")
     return " and ".join(parts)
 
 

@@ -17,7 +17,7 @@ import sample_suites
 from bench import stats, store
 from bench.catalog import Catalog
 from bench.query import Query, fields_of
-from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord
+from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord, Use
 from bench.site import charts, drawing, figures, model
 from bench.site.contents import Site, gather
 from bench.site.pages import again, only
@@ -102,6 +102,13 @@ def test_command_picks_exactly_its_cell() -> None:
         for cell in suite.cells:
             query = Query(only(suite, cell))
             assert [row for row in suite.cells if query.matches(fields_of(row, 0, 0))] == [cell]
+
+
+def test_command_names_a_plugin_among_the_settings_by_its_call() -> None:
+    cell = factory.cell(optimizer=Use("sgd", {"momentum": 0.9}))
+    suite = factory.suite_record([factory.suite_cell(cell)])
+    suite = msgspec.structs.replace(suite, axes={**suite.axes, "optimizer": ["adam", "sgd(momentum=0.9)"]})
+    assert only(suite, suite.cells[0]) == "optimizer='sgd(momentum=0.9)'"
 
 
 def test_every_link_leads_somewhere(site: Site) -> None:
