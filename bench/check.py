@@ -247,9 +247,9 @@ def _failures(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
 
 def _quality(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
     """Yield an undecided row with its p for each cell that both sides trained or derived."""
-    baseline = _grouped(record for record in old if record.node != "measure")
+    baseline = _grouped(record for record in old if record.node in {"train", "derive"})
     spreads = _spreads(baseline.values())
-    for key, group in _grouped(record for record in new if record.node != "measure").items():
+    for key, group in _grouped(record for record in new if record.node in {"train", "derive"}).items():
         if key in baseline:
             metric = "accuracy" if stats.score(group[0], "accuracy") else "loss"
             after, before = _scores(group, metric), _scores(baseline[key], metric)

@@ -96,7 +96,7 @@ def final_records(records: Sequence[Record]) -> dict[RunKey, Record]:
     It is the newest finished `derive` record where the run has one, else the newest `train` record.
     """
     final: dict[RunKey, Record] = {}
-    for record in store.newest([record for record in records if record.node != "measure"]):
+    for record in store.newest([record for record in records if record.node in {"train", "derive"}]):
         key = (record.cell_id, record.seed, record.fold)
         if key not in final or record.node == "derive":
             final[key] = record

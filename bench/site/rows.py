@@ -141,7 +141,8 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
     shown = _digests(models)
 
     def counts(record: Record) -> bool:
-        return record.node != "measure" or not record.parents or record.parents[0] in shown
+        makes_networks = record.node in {"train", "derive"}
+        return makes_networks or not record.parents or record.parents[0] in shown
 
     speaking = [record for record in records if counts(record)]
     done = {store.key(record) for record in speaking if record.status == "finished"}
@@ -156,7 +157,9 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
         records=tuple(records),
         models=tuple(sorted(models, key=lambda record: (record.fold, record.seed or 0))),
         measures=tuple(record for found in timings.values() for record in store.newest(found)),
-        outdated=sum(record.status == "finished" and not counts(record) for record in records),
+        outdated=sum(
+            record.node == "measure" and record.status == "finished" and not counts(record) for record in records
+        ),
         faults=tuple(faults.values()),
     )
 
