@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bench import errors, records, stats, store
+from bench import errors, records, stats, store, wording
 from bench.errors import BenchError, NothingToCompare, RecordError
 from bench.records import Measurement, Record
 
@@ -134,9 +134,7 @@ def render(report: Report) -> str:
     for row in report.rows:
         place = " ".join(str(part) for part in (row.metric, row.runtime, row.batch_size) if part is not None)
         shown = (
-            f"{stats.difference_text(row.difference, row.low, row.high, row.unit)}: "
-            if row.difference is not None
-            else ""
+            f"{wording.difference(row.difference, row.low, row.high, row.unit)}: " if row.difference is not None else ""
         )
         lines.append(f"{row.verdict:<9}  {row.suite}  {row.label}  {row.node}  {place}  {shown}{row.reason}")
     lines += [f"skipped    {problem}" for problem in report.problems]
@@ -249,9 +247,9 @@ def _failures(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
 
 def _quality(new: Side, old: Side, labels: Mapping[str, str]) -> Iterator[Row]:
     """Yield an undecided row with its p for each cell that both sides trained or derived."""
-    baseline = _grouped(record for record in old if record.node != "measure")
+    baseline = _grouped(record for record in old if record.node in {"train", "derive"})
     spreads = _spreads(baseline.values())
-    for key, group in _grouped(record for record in new if record.node != "measure").items():
+    for key, group in _grouped(record for record in new if record.node in {"train", "derive"}).items():
         if key in baseline:
             metric = "accuracy" if stats.score(group[0], "accuracy") else "loss"
             after, before = _scores(group, metric), _scores(baseline[key], metric)
@@ -266,8 +264,8 @@ def _compare(row: Row, new: Scores, old: Scores, spreads: Mapping[tuple[str, str
         row,
         better="higher" if row.metric == "accuracy" else "lower",
         unit=after[0].unit,
-        old=stats.mean_interval([score.value for score in before]),
-        new=stats.mean_interval([score.value for score in after]),
+        old=stats.scores_interval(before),
+        new=stats.scores_interval(after),
     )
     if not {score.test for score in after} & {score.test for score in before}:
         return replace(row, reason="the test sets differ, by their fingerprints")
@@ -286,14 +284,14 @@ def _scores(group: Side, metric: str) -> Scores:
 
 
 def _spreads(groups: Iterable[Side]) -> dict[tuple[str, str], stats.Spread]:
-    """Return the spread between seeds, pooled over the groups, by suite and metric."""
+    """Return the spread between runs on one test set, pooled over the groups, by suite and metric."""
     values: defaultdict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for group in groups:
         for metric in ("accuracy", "loss"):
-            by_fold: defaultdict[int, list[float]] = defaultdict(list)
-            for (_, fold), score in _scores(group, metric).items():
-                by_fold[fold].append(score.value)
-            values[group[0].suite, metric] += by_fold.values()
+            by_test: defaultdict[str, list[float]] = defaultdict(list)
+            for score in _scores(group, metric).values():
+                by_test[score.test].append(score.value)
+            values[group[0].suite, metric] += by_test.values()
     spreads = {key: stats.pooled_spread(found) for key, found in values.items()}
     return {key: spread for key, spread in spreads.items() if spread is not None}
 
@@ -360,7 +358,7 @@ def _decide(row: Row, tolerance: float, q: float | None) -> Row:
     if row.low is None or row.high is None or row.difference is None:
         return row
     allowed = tolerance if row.unit in {"points", "%"} or row.old is None else tolerance * abs(row.old.value)
-    shown = stats.amount(allowed, row.unit)
+    shown = wording.amount(allowed, row.unit)
     sign = 1 if row.better == "higher" else -1
     worst, best = sorted((sign * row.low, sign * row.high))
     certain = q < stats.ALPHA if q is not None else best < -allowed or worst > allowed
@@ -373,7 +371,8 @@ def _decide(row: Row, tolerance: float, q: float | None) -> Row:
     elif -allowed <= worst:
         verdict, reason = "unchanged", f"surely no loss beyond {shown}"
     else:
-        verdict, reason = "undecided", f"noise may hide a loss beyond {shown}; more seeds or calls would tell"
+        more = "more seeds" if q is not None else "a profile of more processes"
+        verdict, reason = "undecided", f"noise may hide a loss beyond {shown}; {more} would tell"
     return replace(row, verdict=verdict, q=q, reason=reason)
 
 

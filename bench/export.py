@@ -1,7 +1,7 @@
 """The records as one tidy table, for pandas, spreadsheets and whatever else reads a table."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench import store
 from bench.errors import BenchError
-from bench.records import Measurement, Record, Training
+from bench.records import Measurement, Record, Training, Use
 
 RUN_COLUMNS = (
     "suite",
@@ -76,7 +76,7 @@ def write(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def _rows(record: Record, newest: bool) -> Iterator[dict[str, Any]]:
-    shared = {**_run(record, newest), **_prefixed(msgspec.to_builtins(record.cell.training))}
+    shared = _run(record, newest) | _settings(record.cell.training)
     for measurement in record.measurements:
         yield {**shared, **msgspec.structs.asdict(measurement)}
     if not record.measurements:
@@ -104,5 +104,7 @@ def _run(record: Record, newest: bool) -> dict[str, Any]:
     }
 
 
-def _prefixed(training: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"training.{name}": value for name, value in training.items()}
+def _settings(training: Training) -> dict[str, Any]:
+    """Return the training settings by column, plugins as the calls that a suite would write."""
+    settings = msgspec.structs.asdict(training)
+    return {f"training.{name}": str(value) if isinstance(value, Use) else value for name, value in settings.items()}

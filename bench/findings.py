@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from bench import stats, store
+from bench import stats, store, wording
 from bench.query import Query, fields_of
 from bench.records import Claim, Record, SuiteRecord
 
@@ -96,7 +96,7 @@ def final_records(records: Sequence[Record]) -> dict[RunKey, Record]:
     It is the newest finished `derive` record where the run has one, else the newest `train` record.
     """
     final: dict[RunKey, Record] = {}
-    for record in store.newest([record for record in records if record.node != "measure"]):
+    for record in store.newest([record for record in records if record.node in {"train", "derive"}]):
         key = (record.cell_id, record.seed, record.fold)
         if key not in final or record.node == "derive":
             final[key] = record
@@ -172,7 +172,7 @@ def _reason(found: Comparison, verdict: Verdict, q: float | None) -> str:
             f"no pairs: {len(found.compare)} finished runs with {claim.metric} match `compare`, "
             f"{len(found.against)} match `against`, none of both with one seed and test set"
         )
-    value = stats.difference_text(difference.value, difference.low, difference.high, found.unit)
+    value = wording.difference(difference.value, difference.low, difference.high, found.unit)
     shown = f"{value}, n = {difference.n} {'pair' if difference.n == 1 else 'pairs'}"
     if difference.n < stats.FEWEST_SEEDS:
         return f"{shown}: fewer than {stats.FEWEST_SEEDS} pairs say too little about noise"
@@ -180,9 +180,9 @@ def _reason(found: Comparison, verdict: Verdict, q: float | None) -> str:
         return f"{shown}: the same difference in every pair"
     limit = "zero"
     if claim.expect == "equal":
-        limit = "±" + stats.amount(claim.by, found.unit)
+        limit = "±" + wording.amount(claim.by, found.unit)
     elif claim.by:
-        limit = stats.amount(claim.by if claim.expect == "higher" else -claim.by, found.unit, sign=True)
+        limit = wording.amount(claim.by if claim.expect == "higher" else -claim.by, found.unit, sign=True)
     if verdict == "undecided":
         if found.p is not None and found.p < stats.ALPHA:
             return f"{shown}: clear of {limit} alone, not among the findings tested together (q = {q:.2g})"

@@ -1,10 +1,12 @@
-"""Intervals, paired tests, percentiles and ranks: what the numbers of a few runs allow one to say.
+"""Intervals, paired tests and ranks: what the numbers of a few runs allow one to say.
 
 Two things make an accuracy vary: the seed, and which examples happen to be in the test set.
 `paired_scores` and `unpaired_scores` add both variances (the noise of single answers enters both,
 so an interval errs on the wide side) and use Student's t with Satterthwaite's degrees of freedom.
-Runs of several folds are averaged fold by fold: seeds within a fold are no further test sets, and
-folds share training examples, for which Nadeau and Bengio's correction widens the interval.
+Runs on several test sets of one dataset are averaged test set by test set: seeds are no further
+test sets, and what is tested in one fold is trained on in another, for which Nadeau and Bengio's
+correction widens the interval. Fingerprints tell test sets apart, not the folds' numbers: where
+the publisher made a test part, runs of all folds share it and are runs like others.
 Levels are 95 % unless said otherwise. SciPy is imported by the functions that need it.
 """
 
@@ -61,7 +63,8 @@ class Score(Struct, frozen=True, kw_only=True):
     """Examples in the test set."""
     test: str = ""
     """The test set's fingerprint; empty for what depends on none, as parameters."""
-    fold: int = 0
+    dataset: str = ""
+    """What the test set belongs to, as a suite calls it; several test sets of one dataset are its folds."""
     correct: tuple[bytes, ...] = ()
     """Packed outcomes of each run, as in `Record.correct`; empty where the metric is no accuracy."""
 
@@ -71,21 +74,6 @@ class Spread(Struct, frozen=True, kw_only=True):
 
     variance: float
     df: int
-
-
-def difference_text(value: float, low: float | None, high: float | None, unit: str) -> str:
-    """Return a difference as a reader sees it: `+0.40 points [−0.10, +0.90]`."""
-    text = amount(value, unit, sign=True)
-    if low is None or high is None:
-        return text
-    return f"{text} [{amount(low, unit, sign=True, bare=True)}, {amount(high, unit, sign=True, bare=True)}]"
-
-
-def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -> str:
-    """Return a value with its unit, or without if `bare`; `points` and `%` are given as 0 to 1."""
-    scaled = f"{100 * value:{'+' * sign}.2f}" if unit in {"points", "%"} else f"{value:{'+' * sign}.3g}"
-    text = scaled.replace("-", "\N{MINUS SIGN}")
-    return text if bare or unit in {"", "1"} else f"{text} {unit}"
 
 
 def mean_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval:
@@ -99,22 +87,39 @@ def mean_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval
     return Interval(value=mean, low=mean - half, high=mean + half, n=n)
 
 
-def folds_interval(folds: Sequence[Sequence[float]], level: float = 1 - ALPHA) -> Interval:
-    """Return the mean over folds, each the mean of its seeds, with the corrected t-interval; one fold has the plain.
+def geometric_interval(values: Sequence[float], level: float = 1 - ALPHA) -> Interval:
+    """Return the geometric mean of positive values with Student's t-interval of their logarithms.
 
-    C. Nadeau and Y. Bengio, Inference for the Generalization Error, Machine Learning 52, 2003:
+    For what varies by shares of itself, as times do; both ends are positive, however few the values.
+    """
+    found = mean_interval([math.log(value) for value in values], level)
+    return Interval(
+        value=math.exp(found.value),
+        low=None if found.low is None else math.exp(found.low),
+        high=None if found.high is None else math.exp(found.high),
+        n=found.n,
+    )
+
+
+def scores_interval(scores: Sequence[Score], level: float = 1 - ALPHA) -> Interval:
+    """Return the mean over the runs of a cell; of several test sets, each counts once, with its runs' mean.
+
+    The t-interval of one test set is over its runs. That of several is over them and corrected
+    (C. Nadeau and Y. Bengio, Inference for the Generalization Error, Machine Learning 52, 2003):
     the variance between k folds is divided not by k but multiplied by 1/k + OVERLAP.
     """
-    if len(folds) == 1:
-        return mean_interval(folds[0], level)
-    means = [fmean(values) for values in folds]
-    mean, n = fmean(means), sum(map(len, folds))
-    half = _quantile(len(means) - 1, level) * math.sqrt(_between(means))
-    return Interval(value=mean, low=mean - half, high=mean + half, n=n)
+    tests: defaultdict[str, list[float]] = defaultdict(list)
+    for score in scores:
+        tests[score.test].append(score.value)
+    means = [fmean(values) for values in tests.values()]
+    if len(means) == 1:
+        return mean_interval([score.value for score in scores], level)
+    mean, half = fmean(means), _quantile(len(means) - 1, level) * math.sqrt(_between(means))
+    return Interval(value=mean, low=mean - half, high=mean + half, n=len(scores))
 
 
 def _between(means: Sequence[float]) -> float:
-    """Return the variance of the mean of several folds."""
+    """Return the variance of the mean of several folds, corrected."""
     spread = pooled_spread([means])
     assert spread is not None
     return spread.variance * (1 / len(means) + OVERLAP)
@@ -140,34 +145,12 @@ def smallest_count(percent: float) -> int:
     return n
 
 
-def percentile(samples: Sequence[float], percent: float) -> Interval | None:
-    """Return a percentile (0–100) with its distribution-free interval from order statistics.
-
-    None below `smallest_count`. Ends between which no sample lies are null.
-    """
-    import numpy as np
-    from scipy.stats import binom
-
-    n = len(samples)
-    if n < smallest_count(percent):
-        return None
-    ordered = np.sort(np.asarray(samples, float))
-    # How many samples lie below the true percentile is binomial; ranks count from 1.
-    first, last = (int(rank) for rank in binom.ppf([ALPHA / 2, 1 - ALPHA / 2], n, percent / 100))
-    return Interval(
-        value=float(np.percentile(ordered, percent)),
-        low=float(ordered[first - 1]) if first >= 1 else None,
-        high=float(ordered[last]) if last < n else None,
-        n=n,
-    )
-
-
 def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference | None:
     """Return the mean of new minus old over common keys with equal test sets, None without any.
 
     The interval covers the spread of the pairs, and the choice of test examples where every
-    pair has outcomes on one test set. Of several folds, the spread between them says both. One
-    pair alone has no interval.
+    pair has outcomes. Where a dataset has several test sets, the spread between test sets says
+    both. One pair alone has no interval.
     """
     pairs = [(score, old[key]) for key, score in new.items() if key in old and score.test == old[key].test]
     if not pairs:
@@ -179,13 +162,11 @@ def paired_scores(new: Mapping[K, Score], old: Mapping[K, Score]) -> Difference 
         return Difference(value=mean, low=None, high=None, n=n, standard_error=None, df=None, p=None)
     # A difference of two rounded values has twice a rounding's variance.
     variance = max(spread.variance, 2 * _rounding([a for a, _ in pairs]))
-    by_fold: defaultdict[int, list[float]] = defaultdict(list)
-    by_test: defaultdict[str, list[tuple[Score, Score]]] = defaultdict(list)
+    by_test: defaultdict[tuple[str, str], list[tuple[Score, Score]]] = defaultdict(list)
     for a, b in pairs:
-        by_fold[a.fold].append(a.value - b.value)
-        by_test[a.test].append((a, b))
-    if len(by_fold) > 1:
-        means = [fmean(values) for values in by_fold.values()]
+        by_test[a.dataset, a.test].append((a, b))
+    if len({dataset for dataset, _ in by_test}) < len(by_test):
+        means = [fmean([a.value - b.value for a, b in group]) for group in by_test.values()]
         return _estimate(mean, n, (max(_between(means), variance / n), len(means) - 1))
     groups = [([a for a, _ in group], [b for _, b in group]) for group in by_test.values()]
     weights = [len(a) / n for a, _ in groups]
@@ -272,7 +253,7 @@ def score(record: Record, metric: str) -> Score | None:
                 unit="points" if m.unit == "1" and abs(m.value) <= 1 else m.unit,
                 n=m.n,
                 test=record.data.test_fingerprint if record.data and m.split else "",
-                fold=record.fold,
+                dataset=str(record.cell.dataset) if m.split else "",
                 correct=(record.correct,) if metric == "accuracy" and record.correct and m.n else (),
             )
     return None
@@ -286,8 +267,8 @@ def pool(scores: Sequence[Score]) -> Score:
         value=fmean([score.value for score in scores]),
         unit=first.unit,
         n=first.n,
-        fold=first.fold,
         test="+".join(tests),
+        dataset=first.dataset,
         correct=tuple(bits for each in outcomes for bits in each) if all(outcomes) and len(tests) == 1 else (),
     )
 

@@ -7,13 +7,17 @@ examples, as real ones do; the seed adds noise to each answer and shifts the who
 import hashlib
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
+from bench.measure.summary import Summary, summarize
 from bench.records import (
     Artifact,
+    Better,
     Cell,
     Claim,
     Data,
@@ -37,9 +41,11 @@ from bench.records import (
     Use,
     cell_id,
 )
+from bench.tasks import BatchSamples, Sample
 
 CREATED = "2026-01-02T03:04:05Z"
 LATER = "2026-02-02T03:04:05Z"
+T = TypeVar("T", bound=Struct)
 Validity = Literal["valid", "unstable", "invalid"]
 CLASSES = ("zero", "one", "two", "three")
 NOISE = 0.4
@@ -153,7 +159,6 @@ def record(
     right = np.asarray(correct, bool)
     reached = float(right.mean())
     made = digest(identity, seed, fold, created)
-    derived = [Measurement(name="agreement", value=0.98, unit="1", better="higher", n=right.size, split="test")]
     return Record(
         created=created,
         suite=suite,
@@ -168,7 +173,7 @@ def record(
         data=data(name, right.size, fold, test_fingerprint),
         parents=parents,
         artifact=Artifact(digest=made, format="keras", file=f"{made[:12]}.keras", size_bytes=52_000, outputs="logits"),
-        measurements=(*quality(right), *(derived if node == "derive" else ()), *extra),
+        measurements=(*quality(right), *(agreement(right.size) if node == "derive" else ()), *costs(), *extra),
         series=curves(of.training.epochs, reached) if node == "train" else (),
         confusion=confusion(right),
         correct=np.packbits(right).tobytes(),
@@ -191,33 +196,54 @@ def record(
 
 
 def quality(right: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Measurement, ...]:
-    """Return a classifier's measurements on the test set, and what its network costs."""
+    """Return a classifier's measurements on the test set."""
     reached, n = float(right.mean()), int(right.size)
-    half = 1.96 * (reached * (1 - reached) / n) ** 0.5
-    interval: dict[str, Any] = {"low": max(reached - half, 0.0), "high": min(reached + half, 1.0)}
     share: dict[str, Any] = {"unit": "1", "better": "higher", "split": "test"}
-    per_class = [
-        Measurement(name=name, value=float(right[index::4].mean()), class_name=label, n=n // 4, **share)
-        for index, label in enumerate(CLASSES)
+    area: dict[str, Any] = {"statistic": "macro", "n": n, **share}
+    by_class = [
+        made
         for name in ("precision", "recall", "f1")
+        for made in (
+            Measurement(name=name, value=reached, **area),
+            *(
+                Measurement(name=name, value=float(right[index::4].mean()), class_name=label, n=n // 4, **share)
+                for index, label in enumerate(CLASSES)
+            ),
+        )
     ]
     return (
-        Measurement(name="accuracy", value=reached, n=n, **interval, **share),
+        Measurement(name="accuracy", value=reached, n=n, **interval(reached, n), **share),
         Measurement(name="loss", value=2.2 * (1 - reached), unit="nat", better="lower", n=n, split="test"),
         Measurement(name="balanced_accuracy", value=reached, n=n, **share),
-        Measurement(name="f1", value=reached, statistic="macro", n=n, **share),
-        *per_class,
-        *costs(),
+        Measurement(name="calibration_error", value=0.02, unit="1", better="lower", n=n, split="test"),
+        Measurement(name="roc_auc", value=1 - (1 - reached) / 4, **area),
+        Measurement(name="pr_auc", value=1 - (1 - reached) / 2, **area),
+        *by_class,
     )
+
+
+def agreement(n: int) -> tuple[Measurement, ...]:
+    """Return how near a derived network's answers to `n` examples are to its parent's."""
+    share: dict[str, Any] = {"unit": "1", "better": "higher", "split": "test", **interval(0.98, n)}
+    return (
+        Measurement(name="output_difference", value=0.1, unit="", better="lower", n=n, split="test", statistic="mean"),
+        Measurement(name="agreement", value=0.98, n=n, **share),
+    )
+
+
+def interval(share: float, n: int) -> dict[str, float]:
+    """Return the ends of a proportion's interval, roughly."""
+    half = 1.96 * (share * (1 - share) / n) ** 0.5
+    return {"low": max(share - half, 0.0), "high": min(share + half, 1.0)}
 
 
 def costs() -> tuple[Measurement, ...]:
     """Return what any network costs."""
     return (
         Measurement(name="parameters", value=2212, unit="1", better="lower"),
+        Measurement(name="flops", value=4352, unit="FLOP", better="lower"),
         Measurement(name="size_bytes", value=52_000, unit="B", better="lower"),
         Measurement(name="compressed_bytes", value=31_000, unit="B", better="lower"),
-        Measurement(name="flops", value=4352, unit="FLOP", better="lower"),
         Measurement(name="fit_s", value=12.0, unit="s", better="lower"),
     )
 
@@ -247,11 +273,14 @@ def confusion(right: np.ndarray[Any, np.dtype[np.bool_]]) -> list[list[int]]:
 def regression(
     of: Cell | None = None, *, loss: float = 0.3, seed: int | None = 0, created: str = CREATED, **fields: Any
 ) -> Record:
-    """Return a finished `train` record of a regression: a loss and no accuracy."""
+    """Return a finished `train` record of a regression; `loss` is the mean squared error of values of variance 1."""
     made = record(of or cell(dataset="housing"), seed=seed, created=created, **fields)
+    error: dict[str, Any] = {"unit": "", "better": "lower", "n": 400, "split": "test"}
     measured = (
-        Measurement(name="loss", value=loss, unit="nat", better="lower", n=400, split="test"),
-        Measurement(name="mae", value=loss**0.5, unit="1", better="lower", n=400, split="test"),
+        Measurement(name="loss", value=loss, **error),
+        Measurement(name="mae", value=0.8 * loss**0.5, **error),
+        Measurement(name="rmse", value=loss**0.5, **error),
+        Measurement(name="r2", value=1 - loss, unit="1", better="higher", n=400, split="test"),
         *costs(),
     )
     return replace(made, measurements=measured, confusion=None, correct=None, diagnostics={})
@@ -273,38 +302,52 @@ def timed(
 ) -> Record:
     """Return a finished `measure` record; `width` is half an interval, as a share of the value."""
     made = record(of, node="measure", seed=seed, hardware=hardware, **fields)
-    measured: list[Measurement] = []
+
+    def figure(name: str, value: float, unit: str, size: int, statistic: str, better: Better = "lower") -> Measurement:
+        return Measurement(
+            name=name,
+            value=value,
+            low=value * (1 - width),
+            high=value * (1 + width),
+            unit=unit,
+            better=better,
+            n=200,
+            runtime=runtime,
+            batch_size=size,
+            statistic=statistic,
+        )
+
+    measured = [Measurement(name="deployed_bytes", value=50_000, unit="B", better="lower", runtime=runtime)]
+    sketches = []
     for size in batch_sizes:
-        here: dict[str, Any] = {"runtime": runtime, "batch_size": size, "n": 200}
         scale = p50_ms * (1 + 0.6 * (size - 1))
-        for statistic, factor in (("p50", 1.0), ("p90", 1.2)):
-            value = scale * factor
-            limits: dict[str, Any] = {"low": value * (1 - width), "high": value * (1 + width)}
-            name: dict[str, Any] = {"name": "latency_ms", "unit": "ms", "better": "lower", "statistic": statistic}
-            measured.append(Measurement(value=value, **name, **limits, **here))
-        rate = 1000 * size / scale
-        limits = {"low": rate * (1 - width), "high": rate * (1 + width)}
-        measured.append(Measurement(name="throughput", value=rate, unit="1/s", better="higher", **limits, **here))
-        first = Measurement(name="first_call_ms", value=scale * 20, unit="ms", better="lower", **{**here, "n": 2})
-        measured.append(first)
+        first = figure("first_call_ms", scale * 20, "ms", size, "p50")
+        measured += [
+            replace(first, low=None, high=None, n=2),
+            figure("throughput", 1000 * size / scale, "1/s", size, "mean", better="higher"),
+            figure("latency_ms", scale, "ms", size, "p50"),
+            figure("latency_ms", scale * 1.2, "ms", size, "p90"),
+        ]
+        sketch = Series(
+            name="latency_ms",
+            axis="quantile",
+            points=[0.0, 0.25, 0.5, 0.75, 1.0],
+            values=[scale * share for share in (0.95, 0.98, 1.0, 1.05, 1.6)],
+            unit="ms",
+            runtime=runtime,
+            batch_size=size,
+        )
+        sketches.append(sketch)
     return replace(
         made,
         measure=MeasureSpec(runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1),
+        phases_s={"measure": 4.5},
+        data=None,
+        parents=(parent or digest(made.cell_id, seed, made.fold, CREATED),),
         measurements=tuple(measured),
+        series=tuple(sketches),
         timings=tuple(
             Timing(runtime=runtime, batch_size=size, validity=validity, reasons=reasons) for size in batch_sizes
-        ),
-        parents=(parent or digest(made.cell_id, seed, made.fold, CREATED),),
-        series=(
-            Series(
-                name="latency_ms",
-                axis="quantile",
-                points=[0.0, 0.25, 0.5, 0.75, 1.0],
-                values=[p50_ms * share for share in (0.95, 0.98, 1.0, 1.05, 1.6)],
-                unit="ms",
-                runtime=runtime,
-                batch_size=1,
-            ),
         ),
         artifact=None,
         confusion=None,
@@ -312,6 +355,18 @@ def timed(
         layers=(),
         diagnostics={},
     )
+
+
+def process(latencies_ms: Sequence[float], others: float = 0.0, steal: float = 0.0) -> Sample:
+    """Return what one process measured at batch size 1."""
+    return Sample((BatchSamples(1, 9.0, list(latencies_ms)),), others, steal, 7, 0.1)
+
+
+def summary(samples: list[Sample]) -> Summary:
+    """Return the figures of LiteRT at batch size 1, summarized as the harness does it."""
+    spec = MeasureSpec(Use("litert"), "smoke", (1,), 1)
+    task: Any = SimpleNamespace(node=SimpleNamespace(measure=spec))  # all that is asked of a task
+    return summarize(task, samples)
 
 
 def unfinished(
@@ -332,8 +387,8 @@ def unfinished(
     )
 
 
-def replace(made: Record, **fields: Any) -> Record:
-    """Return the record with some fields changed."""
+def replace(made: T, **fields: Any) -> T:
+    """Return a record or a part of one with some fields changed."""
     return msgspec.structs.replace(made, **fields)
 
 

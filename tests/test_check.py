@@ -8,7 +8,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from factory import LATER, cell, outcomes, record, regression, suite_cell, suite_record, timed, unfinished
+from factory import (
+    LATER,
+    cell,
+    outcomes,
+    process,
+    record,
+    regression,
+    replace,
+    suite_cell,
+    suite_record,
+    summary,
+    timed,
+    unfinished,
+)
 
 from bench import store
 from bench.check import Report, Row, check, render
@@ -94,6 +107,13 @@ def test_single_seeds_borrow_the_spread_of_the_suite(old: Path, new: Path) -> No
     assert only(report).verdict == "regressed"
 
 
+def test_folds_on_one_test_set_tell_a_spread(old: Path, new: Path) -> None:
+    def runs(folds: int, **fields: Any) -> list[Record]:
+        return [record(fold=fold, n_test=1000, test_fingerprint="published", **fields) for fold in range(folds)]
+
+    assert only(compare(new, old, runs(1, accuracy=0.7, **again()), runs(3))).verdict == "regressed"
+
+
 def test_other_test_sets_are_not_compared(old: Path, new: Path) -> None:
     before = [*seeds(), *seeds(cell(architecture="cnn"))]
     after = [*seeds(test_fingerprint="other", accuracy=0.5, **again()), *seeds(cell(architecture="cnn"), **again())]
@@ -160,6 +180,25 @@ def test_latency(old: Path, new: Path, p50_ms: float, verdict: str) -> None:
     report = compare(new, old, [timed(p50_ms=p50_ms, created=LATER, batch_sizes=(1,))], [timed(batch_sizes=(1,))])
     found = {row.metric: row.verdict for row in report.rows}
     assert found == {"latency_ms": verdict, "throughput": verdict}
+
+
+def sampled(p50_ms: float, processes: int = 5, **fields: Any) -> Record:
+    """Return a `measure` record of which the figures are summarized from calls, as a real one's are."""
+    calls = [[p50_ms * (1 + 0.01 * process)] * 20 for process in range(processes)]
+    made, found = timed(batch_sizes=(1,), **fields), summary([process(each) for each in calls])
+    return replace(made, measurements=found.measurements, series=found.series, timings=found.timings)
+
+
+@pytest.mark.parametrize(("p50_ms", "verdict"), [(1.0, "unchanged"), (1.5, "regressed"), (0.5, "improved")])
+def test_figures_that_a_measurement_leaves_are_judged(old: Path, new: Path, p50_ms: float, verdict: str) -> None:
+    report = compare(new, old, [sampled(p50_ms, created=LATER)], [sampled(1.0)])
+    assert {row.metric: row.verdict for row in report.rows} == {"latency_ms": verdict, "throughput": verdict}
+
+
+def test_two_processes_that_disagree_ask_for_more_of_them(old: Path, new: Path) -> None:
+    report = compare(new, old, [sampled(1.02, 2, created=LATER)], [sampled(1.0, 2)])
+    row = next(row for row in report.rows if row.metric == "throughput")
+    assert (row.verdict, row.reason.partition("; ")[2]) == ("undecided", "a profile of more processes would tell")
 
 
 def test_latency_needs_equal_hardware(old: Path, new: Path) -> None:

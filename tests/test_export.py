@@ -12,6 +12,7 @@ from sample_suites import write_results
 import bench
 from bench import export, store
 from bench.errors import BenchError
+from bench.records import Use
 
 
 @pytest.fixture
@@ -28,6 +29,14 @@ def test_one_row_a_measurement(results: Path) -> None:
     assert row.value == made.value("accuracy")
     assert (row.techniques, row["training.epochs"], row.seed, row.n) == ("augment + prune", 3, 4, 400)
     assert (row.hardware, row.backend, row.artifact) == ("hw-a", "tensorflow", made.artifact and made.artifact.digest)
+
+
+def test_a_setting_that_is_a_plugin_is_written_as_its_call(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results.mkdir()
+    made = record(cell(optimizer=Use("sgd", {"momentum": 0.9})))
+    reading = store.Reading(records=(made,), suites={}, problems=())
+    monkeypatch.setattr(store, "read", lambda folder: reading)
+    assert set(export.read(results)["training.optimizer"]) == {"sgd(momentum=0.9)"}
 
 
 def test_failed_runs_keep_a_row(results: Path) -> None:

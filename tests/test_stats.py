@@ -1,6 +1,6 @@
 """Statistics against published and independently computed values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,18 +50,16 @@ def test_smallest_counts_are_those_of_mlperf(percent: float, count: int) -> None
     )
 
 
-def test_a_percentile_is_refused_below_its_smallest_count() -> None:
-    assert stats.percentile(range(63), 90) is None
-    assert stats.percentile(range(64), 90) is not None
-
-
-@pytest.mark.parametrize(("percent", "n"), [(50, 11), (50, 200), (90, 64), (99, 662)])
-def test_percentile_intervals_cover_the_truth(percent: float, n: int) -> None:
-    draws = rng("percentile", percent, n).exponential(size=(600, n))
-    truth = float(scipy.stats.expon.ppf(percent / 100))
-    found = [stats.percentile(draw, percent) for draw in draws]
-    covered = [f is not None and f.low is not None and f.high is not None and f.low <= truth <= f.high for f in found]
-    assert 0.93 <= np.mean(covered) <= 0.995
+def test_geometric_interval_is_that_of_the_logarithms() -> None:
+    values = [1.0, 1.3, 0.8, 1.1]
+    expected = scipy.stats.ttest_1samp(np.log(values), 0).confidence_interval(0.95)
+    found = stats.geometric_interval(values)
+    assert found.value == pytest.approx(scipy.stats.gmean(values))
+    assert (found.low, found.high) == pytest.approx((np.exp(expected.low), np.exp(expected.high)))
+    assert stats.geometric_interval([2.0]) == stats.Interval(value=2.0, low=None, high=None, n=1)
+    two = stats.geometric_interval([1.0, 3.0])
+    assert two.low is not None
+    assert two.low > 0
 
 
 def paired_difference(new: Mapping[Any, float], old: Mapping[Any, float]) -> stats.Difference | None:
@@ -181,31 +179,56 @@ def test_q_values_are_benjamini_and_hochberg() -> None:
     assert stats.q_values([]) == []
 
 
-def test_amounts_read_as_points() -> None:
-    assert stats.difference_text(0.004, -0.001, 0.009, "points") == "+0.40 points [−0.10, +0.90]"
-    assert stats.amount(1234.0, "1") == "1.23e+03"
+def folds(*values: Sequence[float], tests: Sequence[str] = ("a", "b", "c"), **fields: Any) -> list[Score]:
+    """Return the scores of several folds, each on its own test set unless `tests` says otherwise."""
+    return [
+        Score(value=value, test=test, dataset="d", **fields)
+        for test, fold in zip(tests, values, strict=True)
+        for value in fold
+    ]
 
 
 def test_folds_count_once_each_and_overlap() -> None:
-    folds = [[0.80, 0.82], [0.90, 0.92], [0.84, 0.86]]
-    found = stats.folds_interval(folds)
+    found = stats.scores_interval(folds([0.80, 0.82], [0.90, 0.92], [0.84, 0.86]))
     spread = np.std([0.81, 0.91, 0.85], ddof=1)
     assert found.value == pytest.approx(np.mean([0.81, 0.91, 0.85]))
     assert found.n == 6
     assert found.high is not None
     assert found.high - found.value == pytest.approx(4.3027 * spread * (1 / 3 + 1 / 4) ** 0.5, rel=1e-3)
-    assert stats.folds_interval([[0.8, 0.9]]) == stats.mean_interval([0.8, 0.9])
+    assert stats.scores_interval(folds([0.8, 0.9], tests=["a"])) == stats.mean_interval([0.8, 0.9])
+
+
+def test_folds_with_one_test_set_are_runs_like_others() -> None:
+    found = stats.scores_interval(folds([0.80, 0.82], [0.90, 0.92], [0.84, 0.86], tests="aaa"))
+    assert found == stats.mean_interval([0.80, 0.82, 0.90, 0.92, 0.84, 0.86])
+
+
+def keyed(scores: Sequence[Score]) -> dict[int, Score]:
+    return dict(enumerate(scores))
 
 
 def test_pairs_of_several_folds_are_as_uncertain_as_the_folds() -> None:
-    def side(*values: float) -> dict[tuple[int, int], stats.Score]:
-        return {
-            (seed, fold): Score(value=value, test=f"t{fold}", fold=fold)
-            for fold, value in enumerate(values)
-            for seed in range(10)
-        }
-
-    found = stats.paired_scores(side(0.9, 0.8, 0.85), side(0.88, 0.79, 0.82))
+    new, old = ([[value] * 10 for value in values] for values in ((0.9, 0.8, 0.85), (0.88, 0.79, 0.82)))
+    found = stats.paired_scores(keyed(folds(*new)), keyed(folds(*old)))
     assert found is not None
     assert (found.n, found.df) == (30, pytest.approx(2))
     assert found.standard_error == pytest.approx(0.01 * (1 / 3 + 1 / 4) ** 0.5)
+
+
+def test_pairs_of_folds_with_one_test_set_are_pairs_like_others() -> None:
+    new, old = ((0.9, 0.92), (0.8, 0.81), (0.85, 0.84)), ((0.88, 0.89), (0.79, 0.79), (0.82, 0.84))
+    found = stats.paired_scores(keyed(folds(*new, tests="aaa")), keyed(folds(*old, tests="aaa")))
+    expected = scipy.stats.ttest_rel(np.ravel(new), np.ravel(old))
+    assert found is not None
+    assert (found.p, found.df) == (pytest.approx(expected.pvalue), pytest.approx(5))
+
+
+def test_test_sets_of_different_datasets_are_no_folds() -> None:
+    def side(*values: float) -> dict[int, Score]:
+        return keyed(
+            [Score(value=v + s, test=d, dataset=d) for d, v in zip("xyz", values, strict=True) for s in (0, 0.01)]
+        )
+
+    found = stats.paired_scores(side(0.9, 0.8, 0.85), side(0.88, 0.79, 0.82))
+    assert found is not None
+    assert found.df == pytest.approx(5)

@@ -1,12 +1,15 @@
 """The samples of several processes → measurements, quantile sketches, and whether to trust them."""
 
-from statistics import median
+from collections.abc import Iterator
+from statistics import fmean, median
+from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from bench.measure.profiles import PROFILES
 from bench.records import Measurement, Series, Timing
-from bench.stats import percentile
+from bench.stats import Interval, geometric_interval, smallest_count
 from bench.tasks import BatchSamples, Sample, Task
 
 SPREAD_UNSTABLE = 0.10
@@ -26,7 +29,13 @@ class Summary(Struct, frozen=True):
 
 
 def summarize(task: Task, samples: list[Sample]) -> Summary:
-    """Pool the samples of a node's processes."""
+    """Join the samples of a node's processes.
+
+    Processes are timed for as long as each other, so a fast one makes more calls; what it says
+    counts no more for that. Each figure is taken by process, and the value is the processes'
+    geometric mean with an interval over them: calls of one process share its memory layout and
+    clock, and are no independent witnesses. `n` stays the number of timed calls.
+    """
     assert task.node.measure is not None
     runtime = task.node.measure.name
     measurements = [
@@ -35,66 +44,46 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
     series, timings = [], []
     for i, size in enumerate(task.node.measure.batch_sizes):
         batches = [sample.batches[i] for sample in samples]
-        pooled = sorted(latency for batch in batches for latency in batch.latencies_ms)
-        measurements += _figures(runtime, size, batches, pooled, PROFILES[task.node.measure.profile].percentiles)
-        series.append(
-            Series(
-                name="latency_ms",
-                axis="quantile",
-                points=SKETCH,
-                values=[round(pooled[round(q * (len(pooled) - 1))], 6) for q in SKETCH],
-                unit="ms",
-                runtime=runtime,
-                batch_size=size,
-            )
-        )
+        measurements += _figures(runtime, size, batches, PROFILES[task.node.measure.profile].percentiles)
+        series.append(_sketch(runtime, size, batches))
         timings.append(_trust(runtime, size, samples, batches))
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
 
 
 def _figures(
-    runtime: str, size: int, batches: list[BatchSamples], pooled: list[float], percentiles: tuple[float, ...]
-) -> list[Measurement]:
-    seconds = sum(pooled) / 1000
-    found = [
-        Measurement(
-            name="first_call_ms",
-            value=median(batch.first_call_ms for batch in batches),
-            unit="ms",
-            better="lower",
-            n=len(batches),
-            runtime=runtime,
-            batch_size=size,
-            statistic="p50",
-        ),
-        Measurement(
-            name="throughput",
-            value=size * len(pooled) / seconds,
-            unit="1/s",
-            better="higher",
-            n=len(pooled),
-            runtime=runtime,
-            batch_size=size,
-            statistic="mean",
-        ),
-    ]
+    runtime: str, size: int, batches: list[BatchSamples], percentiles: tuple[float, ...]
+) -> Iterator[Measurement]:
+    """Yield first call, throughput and those percentiles for which all processes together made enough calls."""
+    where: dict[str, Any] = {"runtime": runtime, "batch_size": size}
+    first = median(batch.first_call_ms for batch in batches)
+    yield Measurement(
+        name="first_call_ms", value=first, unit="ms", better="lower", n=len(batches), statistic="p50", **where
+    )
+    calls = sum(len(batch.latencies_ms) for batch in batches)
+    rates = geometric_interval([1000 * size / fmean(batch.latencies_ms) for batch in batches])
+    yield _figure("throughput", rates, n=calls, unit="1/s", better="higher", statistic="mean", **where)
     for percent in percentiles:
-        if interval := percentile(pooled, percent):
-            found.append(
-                Measurement(
-                    name="latency_ms",
-                    value=interval.value,
-                    low=interval.low,
-                    high=interval.high,
-                    n=interval.n,
-                    unit="ms",
-                    better="lower",
-                    runtime=runtime,
-                    batch_size=size,
-                    statistic=f"p{percent:g}",
-                )
-            )
-    return found
+        if calls >= smallest_count(percent):
+            found = geometric_interval([float(np.percentile(batch.latencies_ms, percent)) for batch in batches])
+            yield _figure("latency_ms", found, n=calls, unit="ms", better="lower", statistic=f"p{percent:g}", **where)
+
+
+def _figure(name: str, interval: Interval, **fields: Any) -> Measurement:
+    return Measurement(name=name, value=interval.value, low=interval.low, high=interval.high, **fields)
+
+
+def _sketch(runtime: str, size: int, batches: list[BatchSamples]) -> Series:
+    """Return the quantiles of latency, each the geometric mean of the processes' own."""
+    quantiles = np.array([np.quantile(batch.latencies_ms, SKETCH) for batch in batches])
+    return Series(
+        name="latency_ms",
+        axis="quantile",
+        points=SKETCH,
+        values=[round(value, 6) for value in np.exp(np.log(quantiles).mean(axis=0)).tolist()],
+        unit="ms",
+        runtime=runtime,
+        batch_size=size,
+    )
 
 
 def _trust(runtime: str, size: int, samples: list[Sample], batches: list[BatchSamples]) -> Timing:

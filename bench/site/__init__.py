@@ -1,6 +1,7 @@
 """The results site: records → pages, tables and charts → MkDocs.
 
     rows         a cell with its records joined over seeds; deployments joins its timings
+    earlier      the cells that a suite no longer asks for
     model        a suite: its rows ranked, recipes compared, findings judged
     tables       what takes more than a lookup: confusion, classes, provenance, the leaderboard as CSV
     figures      which numbers go into each chart, and what it says in words

@@ -28,7 +28,7 @@ class Site(Struct, frozen=True):
 def gather(results: Path, catalog: Catalog) -> Site:
     """Read the results and render every page; an absent or empty folder is a site that says how to begin."""
     reading = store.read(results)
-    views = [model.view(suite, reading.of_suite(suite)) for suite in reading.suites.values()]
+    views = [model.view(suite, reading.records) for suite in reading.suites.values()]
     explored, broken = dataset_record.read(results)
     problems = (
         *reading.problems,

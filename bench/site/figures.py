@@ -160,7 +160,10 @@ def latencies(row: Row) -> Figure | None:
             if fastest
             else "No runtime has a valid timing."
         ),
-        caption="Calls of one example (batch 1) after warm-up; one line for each seed’s network.",
+        caption=(
+            "Calls of one example (batch 1) after warm-up; one line for each seed’s network, "
+            "the mean of the processes in which it was timed."
+        ),
         chart=Lines(x_label="percentile of calls", y_label="latency (ms, logarithmic)", lines=lines, log_y=True),
     )
 

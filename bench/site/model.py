@@ -4,16 +4,18 @@ Pure data, no words and no HTML.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench import findings, stats
 from bench.errors import BenchError
 from bench.findings import Finding
-from bench.records import Record, SuiteRecord, canonical
+from bench.records import Record, SuiteCell, SuiteRecord, canonical
+from bench.site import earlier
 from bench.site.rows import METRICS, Metric, Row, row_of
 from bench.stats import Interval
 
@@ -71,6 +73,8 @@ class SuiteView(Struct, frozen=True, dict=True):
     suite: SuiteRecord
     boards: tuple[Board, ...]
     findings: tuple[Finding, ...]
+    earlier: tuple[Row, ...] = ()
+    """Rows that the suite no longer asks for, last made first; they are neither ranked nor among `rows`."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -94,22 +98,41 @@ class SuiteView(Struct, frozen=True, dict=True):
         return list(dict.fromkeys(value for value in values if value is not None))
 
 
-def view(suite: SuiteRecord, records: Iterable[Record]) -> SuiteView:
-    """Join a suite's records; `records` are those of its cells, oldest first."""
+def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
+    """Join a suite's records; `records` are all that there are, oldest first."""
     by_cell: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_cell[record.cell_id].append(record)
-    everything = [record for found in by_cell.values() for record in found]
-    machines = Counter(record.provenance.hardware.fingerprint for record in everything if record.node == "measure")
+    metrics = {
+        dataset: _metric(record for cell in cells for record in by_cell[cell.cell_id])
+        for dataset, cells in _by_dataset(suite).items()
+    }
+    rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id]) for cell in suite.cells]
+    machines = Counter(record.provenance.hardware.fingerprint for row in rows for record in row.measures)
     hardware = max(machines, key=lambda name: machines[name], default=None)
-    boards = []
-    for dataset in dict.fromkeys(cell.dataset for cell in suite.cells):
-        cells = [cell for cell in suite.cells if cell.dataset == dataset]
-        metric = _metric(record for cell in cells for record in by_cell[cell.cell_id])
-        rows = [row_of(cell, metric, by_cell[cell.cell_id], hardware) for cell in cells]
-        boards.append(_board(suite, dataset, metric, rows))
-    judged, problems = _judge(suite, everything)
-    return SuiteView(suite=suite, boards=tuple(boards), findings=judged, problems=problems)
+    rows = [replace(row, hardware=hardware) for row in rows]
+    boards = [
+        _board(suite, dataset, metric, [row for row in rows if row.cell.dataset == dataset])
+        for dataset, metric in metrics.items()
+    ]
+    judged, problems = _judge(suite, [record for row in rows for record in row.records])
+    gone = [
+        row_of(cell, _metric(by_cell[cell.cell_id]), by_cell[cell.cell_id]) for cell in earlier.cells(suite, records)
+    ]
+    return SuiteView(
+        suite=suite,
+        boards=tuple(boards),
+        findings=judged,
+        earlier=tuple(sorted(gone, key=lambda row: row.made, reverse=True)),
+        problems=problems,
+    )
+
+
+def _by_dataset(suite: SuiteRecord) -> dict[str, list[SuiteCell]]:
+    cells: defaultdict[str, list[SuiteCell]] = defaultdict(list)
+    for cell in suite.cells:
+        cells[cell.dataset].append(cell)
+    return cells
 
 
 def _metric(records: Iterable[Record]) -> Metric:

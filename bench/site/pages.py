@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import stats
-from bench.records import Record, SuiteCell, SuiteRecord
+from bench.records import Record, SuiteCell, SuiteRecord, Use
 from bench.site import figures
 from bench.site.charts import Figure
 from bench.site.deployments import machine
@@ -43,6 +43,8 @@ class Parent(Struct, frozen=True):
     label: str
     path: str | None
     """Of its page, where this suite has one."""
+    earlier: bool
+    """That page shows another network, which was made since."""
     difference: Difference | None
     """In the row's metric, derived minus parent, paired by seed and fold."""
     agreement: float | None
@@ -141,7 +143,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "rank": board.ranks.get(row.cell.cell_id),
             "rivals": len(board.ranks),
             "parent": _parent(view, row, makers),
-            "settings": list(msgspec.to_builtins(row.cell.cell.training).items()),
+            "settings": list(msgspec.structs.asdict(row.cell.cell.training).items()),
             "again": again(view.suite, row.cell),
             "commit": shown.provenance.commit if shown and not shown.provenance.dirty else None,
             "charts": charts,
@@ -150,7 +152,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "scores": scores(row),
             "classes": per_class(row),
             "confusions": confusions(row),
-            "layers": next((record.layers for record in reversed(row.records) if record.layers), ()),
+            "layers": shown.layers if shown else (),
             "provenance": provenance(shown) if shown else [],
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
@@ -170,7 +172,8 @@ def only(suite: SuiteRecord, row: SuiteCell) -> str:
         value = getattr(row if axis in singular else training, name, None)
         if len(values) > 1 and value is not None:
             written = str(value)
-            parts.append(f"{name}={written if written.isidentifier() else _literal(value)}")
+            literal = _literal(written if isinstance(value, Use) else value)
+            parts.append(f"{name}={written if written.isidentifier() else literal}")
     return " and ".join(parts)
 
 
@@ -214,18 +217,24 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
 def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | None:
     found = {}
     for record in row.models:
-        origins = [makers[digest] for digest in record.parents if digest in makers and record.node == "derive"]
-        if origins:
-            found[record.seed, record.fold] = origins[0]
+        origins = [makers[digest] for digest in record.parents if digest in makers]
+        if origins and record.node == "derive":
+            found[record.seed, record.fold] = origins
     if not found:
         return None
-    origin = next(iter(found.values()))
-    scores = {run: stats.score(record, row.metric.name) for run, record in found.items()}
-    known = next((other for other in view.rows if other.cell.cell_id == origin.cell_id), None)
+    scores = {
+        run: stats.pool(known)
+        for run, origins in found.items()
+        if (known := [score for origin in origins if (score := stats.score(origin, row.metric.name))])
+    }
+    everyone = [origin for origins in found.values() for origin in origins]
+    origin = everyone[0]
+    page = next((other for other in view.rows if other.cell.cell_id == origin.cell_id), None)
     techniques = " + ".join(use.name for use in origin.cell.techniques)
     return Parent(
-        label=known.cell.label if known else f"{origin.cell.architecture} {techniques}".strip(),
-        path=cell_path(view.suite.name, origin.cell_id) if known and known is not row else None,
-        difference=stats.paired_scores(row.scores, {run: score for run, score in scores.items() if score}),
+        label=page.cell.label if page else f"{origin.cell.architecture} {techniques}".strip(),
+        path=cell_path(view.suite.name, origin.cell_id) if page and page is not row else None,
+        earlier=page is not None and any(one.artifact and one.artifact.digest not in page.digests for one in everyone),
+        difference=stats.paired_scores(row.scores, scores),
         agreement=row.mean("agreement"),
     )

@@ -1,6 +1,7 @@
 """A cell of a suite with all its records: one row of a leaderboard, one page."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal
 
@@ -43,16 +44,23 @@ class Row(Struct, frozen=True, dict=True):
     models: tuple[Record, ...]
     """The record of the last network of each (seed, fold)."""
     measures: tuple[Record, ...]
-    """The newest finished record of each timing on each machine."""
-    hardware: str | None
-    """Fingerprint of the machine whose timings the suite compares."""
+    """The newest finished record of each timing of these networks on each machine."""
+    outdated: int
+    """Finished timings of the cell's earlier networks, which are not shown."""
     faults: tuple[Record, ...]
-    """The newest record of each node that never finished."""
+    """The newest record of each node that never finished, timings of earlier networks aside."""
+    hardware: str | None = None
+    """Fingerprint of the machine whose timings the suite compares."""
 
     @property
     def seedless(self) -> bool:
         """Tell whether the cell's network is read from a file: one run stands for all seeds."""
         return any(record.seed is None for record in self.records)
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Return what names the networks that the row shows."""
+        return _digests(self.models)
 
     @cached_property
     def scores(self) -> dict[RunKey, Score]:
@@ -67,11 +75,8 @@ class Row(Struct, frozen=True, dict=True):
 
     def interval(self, name: str) -> Interval | None:
         """Return a measurement on the test set: mean over seeds and folds, with Student's t-interval."""
-        folds: defaultdict[int, list[float]] = defaultdict(list)
-        for record in self.models:
-            if score := stats.score(record, name):
-                folds[record.fold].append(score.value)
-        return stats.folds_interval(list(folds.values())) if folds else None
+        scores = [score for record in self.models if (score := stats.score(record, name))]
+        return stats.scores_interval(scores) if scores else None
 
     @cached_property
     def binomial(self) -> Interval | None:
@@ -111,19 +116,39 @@ class Row(Struct, frozen=True, dict=True):
         return [d for d in self.deployments if d.hardware == self.hardware and d.validity != "invalid"]
 
     @property
+    def made(self) -> str:
+        """Return when the newest of the row's networks was made, or last tried; UTC, ISO 8601."""
+        return max(record.created for record in self.models or self.records)
+
+    @property
     def outcome(self) -> str:
         """Return what became of a cell without a score."""
         models = [record.status for record in self.faults if record.node != "measure"]
         return models[-1].replace("_", " ") if models else "not run"
 
 
-def row_of(cell: SuiteCell, metric: Metric, records: list[Record], hardware: str | None) -> Row:
-    """Join a cell's records, oldest first; `hardware` is the machine whose timings the suite compares."""
-    done = {store.key(record) for record in records if record.status == "finished"}
-    faults = {store.key(record): record for record in records if store.key(record) not in done}
+def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
+    """Join a cell's records, oldest first, so that all figures of a run are of one network.
+
+    A run (a seed and a fold) shows its newest network, and beside it only timings of that very
+    network, which their first parent names: the accuracy of one and the latency of another
+    describe nothing that exists. Where a run was trained anew and not timed since, the older
+    network does not come back for the sake of its timings, since findings and `bench check`
+    speak of the newest, too; the row has no latency until that network is timed, and
+    `outdated` says why.
+    """
     models = findings.final_records(records).values()
+    shown = _digests(models)
+
+    def counts(record: Record) -> bool:
+        makes_networks = record.node in {"train", "derive"}
+        return makes_networks or not record.parents or record.parents[0] in shown
+
+    speaking = [record for record in records if counts(record)]
+    done = {store.key(record) for record in speaking if record.status == "finished"}
+    faults = {store.key(record): record for record in speaking if store.key(record) not in done}
     timings: defaultdict[str, list[Record]] = defaultdict(list)
-    for record in records:
+    for record in speaking:
         if record.node == "measure":
             timings[record.provenance.hardware.fingerprint].append(record)
     return Row(
@@ -132,6 +157,12 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record], hardware: str
         records=tuple(records),
         models=tuple(sorted(models, key=lambda record: (record.fold, record.seed or 0))),
         measures=tuple(record for found in timings.values() for record in store.newest(found)),
-        hardware=hardware,
+        outdated=sum(
+            record.node == "measure" and record.status == "finished" and not counts(record) for record in records
+        ),
         faults=tuple(faults.values()),
     )
+
+
+def _digests(models: Iterable[Record]) -> frozenset[str]:
+    return frozenset(record.artifact.digest for record in models if record.artifact)

@@ -3,9 +3,9 @@
 from math import floor, isfinite, log10
 
 from bench.stats import Interval
+from bench.wording import MINUS
 
 NBSP = "\u00a0"
-MINUS = "\u2212"
 NONE = "–"
 SHARES = frozenset(
     {

@@ -8,16 +8,15 @@ from pathlib import Path
 import factory
 import numpy as np
 import pytest
+from factory import summary
 
 from bench.measure import latency
 from bench.measure.hardware import hardware
 from bench.measure.profiles import PROFILES
-from bench.measure.summary import summarize
-from bench.planning.tree import Node
 from bench.records import MeasureSpec, Use
 from bench.runner import machine_lock
 from bench.stats import smallest_count
-from bench.tasks import BatchSamples, Home, Sample, Task
+from bench.tasks import Sample
 from bench.work.deployment import Deployed
 
 SMOKE = MeasureSpec(Use("litert"), "smoke", (1, 8), 1)
@@ -60,33 +59,58 @@ def test_each_profile_takes_the_samples_that_its_percentiles_need(name: str) -> 
     assert profile.processes >= 2
 
 
-def summary(samples: list[Sample]):  # type: ignore[no-untyped-def]
-    node = Node(
-        "n",
-        "measure",
-        "c",
-        factory.cell(),
-        0,
-        0,
-        "new",
-        "",
-        0.0,
-        {},
-        measure=MeasureSpec(Use("litert"), "smoke", (1,), 1),
-    )
-    return summarize(Task(node, "s", Home(Path()), (), None, None, 1, "tensorflow"), samples)
-
-
 def measured(value: float, *, n: int = 32, others: float = 0.0, steal: float = 0.0) -> Sample:
-    return Sample((BatchSamples(1, 9.0, [value] * n),), others, steal, 7, 0.1)
+    return factory.process([value] * n, others, steal)
 
 
-def test_pooled_samples_become_percentiles_and_throughput() -> None:
-    found = {(m.name, m.statistic): m for m in summary([measured(1.0), measured(1.05)]).measurements}
-    assert found["latency_ms", "p90"].value == pytest.approx(1.05)
-    assert found["latency_ms", "p50"].n == 64
-    assert found["throughput", "mean"].value == pytest.approx(1000 / 1.025)
-    assert found["first_call_ms", "p50"].value == 9.0
+def test_processes_count_the_same_however_many_calls_they_made() -> None:
+    found = summary([measured(1.0, n=900), measured(1.1, n=100)])
+    figures = {(m.name, m.statistic): m for m in found.measurements}
+    middle = 1.1**0.5
+    for percent in ("p50", "p90"):
+        assert figures["latency_ms", percent].value == pytest.approx(middle)
+        assert figures["latency_ms", percent].n == 1000
+    assert figures["throughput", "mean"].value == pytest.approx(1000 / middle)
+    assert figures["first_call_ms", "p50"].value == 9.0
+    (sketch,) = found.series
+    assert sketch.values == [pytest.approx(middle, abs=1e-6)] * 101
+
+
+def test_a_percentile_and_the_sketch_agree() -> None:
+    draw = factory.rng("latencies")
+    found = summary([factory.process(draw.lognormal(0, 0.3, size=n)) for n in (40, 70, 500)])
+    (sketch,) = found.series
+    shown = dict(zip(sketch.points, sketch.values, strict=True))
+    for m in found.measurements:
+        if m.name == "latency_ms":
+            assert m.value == pytest.approx(shown[int((m.statistic or "p")[1:]) / 100], abs=1e-6)
+
+
+def test_intervals_cover_the_truth_though_calls_of_a_process_are_alike() -> None:
+    """Each process is slower or faster as a whole; order statistics of pooled calls covered half of the time."""
+    draw, covered = factory.rng("processes"), []
+    for _ in range(200):
+        levels = draw.normal(0, 0.05, size=5)
+        found = summary([factory.process(np.exp(level + draw.normal(0, 0.02, size=60))) for level in levels])
+        p50 = next(m for m in found.measurements if m.name == "latency_ms" and m.statistic == "p50")
+        covered.append(p50.low is not None and p50.high is not None and p50.low <= 1.0 <= p50.high)
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_one_process_has_no_interval() -> None:
+    (p50,) = [m for m in summary([measured(1.0)]).measurements if m.name == "latency_ms"]
+    assert (p50.low, p50.high, p50.n) == (None, None, 32)
+
+
+def test_throughput_has_an_interval_over_the_processes() -> None:
+    found = next(
+        m for m in summary([measured(1.0), measured(1.1), measured(1.05)]).measurements if m.statistic == "mean"
+    )
+    logs = -np.log([1.0, 1.1, 1.05])
+    low, high = 1000 * np.exp(logs.mean() + 4.3027 * logs.std(ddof=1) / 3**0.5 * np.array([-1, 1]))
+    assert found.value == pytest.approx(1000 * np.exp(logs.mean()))
+    assert (found.low, found.high) == (pytest.approx(low, rel=1e-4), pytest.approx(high, rel=1e-4))
+    assert found.n == 96
 
 
 def test_too_few_samples_give_no_percentile() -> None:

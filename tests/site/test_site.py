@@ -14,10 +14,10 @@ import msgspec
 import pytest
 import sample_suites
 
-from bench import store
+from bench import stats, store
 from bench.catalog import Catalog
 from bench.query import Query, fields_of
-from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord
+from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord, Use
 from bench.site import charts, drawing, figures, model
 from bench.site.contents import Site, gather
 from bench.site.pages import again, only
@@ -78,9 +78,9 @@ def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
     assert "resnet20 · quantize: quantize takes no network of this size" in shown
 
 
-def test_regression_suite_is_ranked_by_loss(site: Site) -> None:
+def test_regression_suite_is_ranked_by_r2(site: Site) -> None:
     shown = text(site.pages["suites/housing/index.md"].html)
-    assert shown.index("1 mlp · plain · epochs=30 0.2440") < shown.index("2 mlp · plain · epochs=10 0.3140")
+    assert shown.index("1 mlp · plain · epochs=30 0.7560") < shown.index("2 mlp · plain · epochs=10 0.6860")
 
 
 def test_cell_of_a_derived_network_names_its_parent(site: Site) -> None:
@@ -102,6 +102,13 @@ def test_command_picks_exactly_its_cell() -> None:
         for cell in suite.cells:
             query = Query(only(suite, cell))
             assert [row for row in suite.cells if query.matches(fields_of(row, 0, 0))] == [cell]
+
+
+def test_command_names_a_plugin_among_the_settings_by_its_call() -> None:
+    cell = factory.cell(optimizer=Use("sgd", {"momentum": 0.9}))
+    suite = factory.suite_record([factory.suite_cell(cell)])
+    suite = msgspec.structs.replace(suite, axes={**suite.axes, "optimizer": ["adam", "sgd(momentum=0.9)"]})
+    assert only(suite, suite.cells[0]) == "optimizer='sgd(momentum=0.9)'"
 
 
 def test_every_link_leads_somewhere(site: Site) -> None:
@@ -223,6 +230,106 @@ def test_timings_of_two_machines_are_never_mixed() -> None:
     }
     assert row.fastest is not None
     assert row.fastest.hardware == "here"
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_folds_widen_an_interval_only_where_they_have_test_sets_of_their_own(published: bool) -> None:
+    fingerprint = "published" if published else None
+    runs = [
+        factory.record(seed=seed, fold=fold, test_fingerprint=fingerprint) for seed in range(3) for fold in range(3)
+    ]
+    (row,) = model.view(factory.suite_record(folds=(0, 1, 2)), runs).rows
+    plain = stats.mean_interval([run.value("accuracy") or 0.0 for run in runs])
+    assert row.score is not None
+    assert row.score.value == pytest.approx(plain.value)
+    assert (row.score == plain) is published
+
+
+def page_of(site: Site, title: str) -> str:
+    return text(next(page for page in site.pages.values() if page.title == title).html)
+
+
+def test_a_network_trained_anew_is_not_shown_with_the_latency_of_the_old(tmp_path: Path) -> None:
+    old, new = factory.record(accuracy=0.8), factory.record(accuracy=0.95, created=factory.LATER)
+    made = built(tmp_path, factory.suite_record(), [old, factory.timed(batch_sizes=(1,)), new])
+    assert f"{100 * (new.value('accuracy') or 0):.1f} %" in page_of(made, "mlp · plain")
+    assert "1 timing of earlier networks of this row is left out; the newest has not" in page_of(made, "mlp · plain")
+    assert "– not timed since made anew" in text(made.pages["suites/demo/index.md"].html)
+
+
+def test_timings_follow_the_network_that_they_are_of() -> None:
+    old, new = factory.record(), factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    slow = factory.timed(p50_ms=9.0, created="2026-03-01T00:00:00Z")  # of the old network, though made last
+    fast = factory.timed(p50_ms=1.0, parent=new.artifact.digest, created=factory.LATER)
+    (row,) = model.view(factory.suite_record(), [old, new, fast, slow]).rows
+    assert (row.fastest and row.fastest.p50_ms.value, row.outdated) == (1.0, 1)
+    again = factory.replace(new, artifact=old.artifact)  # trained again, to the last bit the same
+    (row,) = model.view(factory.suite_record(), [old, again, slow]).rows
+    assert (row.fastest and row.fastest.p50_ms.value, row.outdated) == (9.0, 0)
+
+
+def test_the_machine_is_that_of_the_timings_shown() -> None:
+    old = [factory.record(), *(factory.timed(hardware="here", runtime=name) for name in ("litert", "keras"))]
+    new = factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    moved = factory.timed(hardware="there", parent=new.artifact.digest, created=factory.LATER)
+    (row,) = model.view(factory.suite_record(), [*old, new, moved]).rows
+    assert row.fastest is not None
+    assert row.fastest.hardware == "there"
+
+
+def test_a_failed_timing_of_the_new_network_is_named_though_the_old_was_timed() -> None:
+    new = factory.record(created=factory.LATER)
+    assert new.artifact is not None
+    of_new = {"measure": factory.timed().measure, "parents": (new.artifact.digest,), "created": factory.LATER}
+    failed = factory.replace(factory.unfinished(node="measure"), **of_new)
+    of_old = factory.replace(failed, parents=factory.timed().parents, created=factory.CREATED)
+    (row,) = model.view(factory.suite_record(), [factory.record(), of_old, factory.timed(), new, failed]).rows
+    assert row.faults == (failed,)
+
+
+def test_a_derived_network_says_that_its_parent_was_made_anew_since(tmp_path: Path) -> None:
+    suite, records = sample_suites.digits_suite()
+    plain = next(row.cell for row in suite.cells if row.label == "custom_cnn · plain")
+    since = [factory.record(plain, suite="digits", seed=seed, created=factory.LATER) for seed in range(3)]
+    made = built(tmp_path, suite, [*records, *since])
+    assert "Derived from an earlier network of custom_cnn · plain : accuracy" in page_of(made, "custom_cnn · quantize")
+
+
+def test_rows_that_a_suite_no_longer_asks_for_are_listed(tmp_path: Path) -> None:
+    now = factory.cell(epochs=30)
+    gone = [
+        factory.record(factory.cell(epochs=10, techniques=techniques), seed=seed, created=factory.LATER)
+        for techniques in ([], ["augment"])
+        for seed in range(3)
+    ]
+    failed = factory.unfinished(factory.cell(architecture="cnn", epochs=30))
+    elsewhere = factory.record(factory.cell(architecture="vit"), suite="other")
+    made = built(
+        tmp_path, factory.suite_record([factory.suite_cell(now)]), [factory.record(now), *gone, failed, elsewhere]
+    )
+    page = made.pages["suites/demo/index.md"]
+    shown = text(page.html.partition('id="earlier"')[2])
+    assert re.search(r"mlp · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
+    assert re.search(r"mlp · augment · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
+    assert "cnn · epochs=30 failed 0 2026-01-02" in shown
+    assert "vit" not in shown
+    assert "Earlier rows" in [name for _, name in page.headings]
+    assert "epochs=10" not in text(page.html.partition('id="earlier"')[0])
+
+
+def test_steps_of_present_rows_are_no_earlier_rows() -> None:
+    start, middle, end = (factory.cell(techniques=techniques) for techniques in ([], ["prune"], ["prune", "quantize"]))
+    first = factory.record(start)
+    assert first.artifact is not None
+    second = factory.record(middle, node="derive", parents=(first.artifact.digest,))
+    assert second.artifact is not None
+    last = factory.record(end, node="derive", parents=("teacher's", second.artifact.digest))
+    suite = factory.suite_record([factory.suite_cell(end)])
+    assert model.view(suite, [first, second, last]).earlier == ()
+    timed = [first, second, factory.timed(middle), last]  # only rows are timed, so that was one
+    assert [row.cell.label for row in model.view(suite, timed).earlier] == ["mlp · prune"]
 
 
 def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""Numbers in the one-line texts of `check` and `findings`, which the site shows as they are."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def difference(value: float, low: float | None, high: float | None, unit: str) -> str:
+    """Return a difference with its interval, where it has one: `+0.40 points [−0.10, +0.90]`."""
+    text = amount(value, unit, sign=True)
+    if low is None or high is None:
+        return text
+    return f"{text} [{amount(low, unit, sign=True, bare=True)}, {amount(high, unit, sign=True, bare=True)}]"
+
+
+def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -> str:
+    """Return a value with its unit, or without if `bare`; `points` and `%` are given as 0 to 1."""
+    scaled = f"{100 * value:{'+' * sign}.2f}" if unit in {"points", "%"} else f"{value:{'+' * sign}.3g}"
+    text = scaled.replace("-", MINUS)
+    return text if bare or unit in {"", "1"} else f"{text} {unit}"
