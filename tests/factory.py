@@ -71,8 +71,27 @@ def cell(
         source=f"somebody/{dataset}/versions/1",
         architecture=Use(name=architecture),
         techniques=tuple(use if isinstance(use, Use) else Use(name=use) for use in techniques),
-        training=Training(**training),
+        training=settings(**training),
     )
+
+
+def settings(**changes: Any) -> Training:
+    """Return training settings; an optimizer, schedule or loss may be given by its name."""
+    plain: dict[str, Any] = {
+        "epochs": 10,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "loss": "auto",
+        "precision": "float32",
+        "validation": 0.1,
+    }
+    values = plain | changes
+    calls = {key: Use(values[key]) for key in ("optimizer", "schedule", "loss") if isinstance(values[key], str)}
+    return Training(**values | calls)
 
 
 def outcomes(
@@ -155,7 +174,15 @@ def record(
     name = of.dataset.name
     identity = cell_id(of)
     if correct is None:
-        correct = outcomes(accuracy, n_test, dataset=name, seed=seed, network=network or identity, spread=spread)
+        drawn = str((of.architecture, of.techniques))
+        correct = outcomes(
+            accuracy,
+            n_test,
+            dataset=name,
+            seed=seed,
+            network=network or str((of.architecture, of.techniques)),
+            spread=spread,
+        )
     right = np.asarray(correct, bool)
     reached = float(right.mean())
     made = digest(identity, seed, fold, created)

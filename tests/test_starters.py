@@ -33,8 +33,8 @@ def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="architectures has a 'resnet20' already"):
-        starters.write("architecture", "resnet20", tmp_path)
+    with pytest.raises(BenchError, match="architectures has a 'resnet8' already"):
+        starters.write("architecture", "resnet8", tmp_path)
     starters.write("architecture", "mine", tmp_path)
     with pytest.raises(BenchError, match="is there already; nothing was written"):
         starters.write("architecture", "mine", tmp_path)

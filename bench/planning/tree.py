@@ -37,7 +37,7 @@ class Tree:
         self._catalog = catalog
         self._unsupported: dict[str, str] = {}
         self._former: dict[str, tuple[str, ...]] = {row.cell_id: row.formerly for row in suite.cells}
-        self._code: dict[Any, dict[str, str]] = {}
+        self._code: dict[tuple[NodeKind, str], dict[str, str]] = {}
         self._files: dict[str, dict[str, str]] = {}
 
     def seeds(self, row: SuiteCell) -> Sequence[int | None]:
@@ -73,7 +73,7 @@ class Tree:
             cell=cell,
             seed=seed,
             fold=fold,
-            code={} if reason else self._code_of(kind, cell),
+            code={} if reason else self._code_of(kind, cell, name),
             parents=() if reason else self._parents(kind, cell, seed, fold),
             watches=tuple(use for use in self.suite.diagnostics if self._watches(use, cell)) if kind == "train" else (),
             isolate=cards[-1].facts(cell.techniques[-1]).isolate if kind == "derive" else "",
@@ -175,19 +175,19 @@ class Tree:
             self._unsupported[name] = unsupported(self._catalog, cell, self.backend)
         return self._unsupported[name]
 
-    def _code_of(self, kind: NodeKind, cell: Cell) -> dict[str, str]:
-        uses = [("datasets", cell.dataset), ("architectures", cell.architecture)]
-        uses += [(CALLS[setting], getattr(cell.training, setting)) for setting in CALLS]
-        uses += [("techniques", use) for use in cell.techniques]
-        uses += [("runtimes", Use(EVALUATED_ON[format_of(self._catalog, cell)]))]
-        key = (kind, *((group, use.name) for group, use in uses))
-        if key not in self._code:
+    def _code_of(self, kind: NodeKind, cell: Cell, name: str) -> dict[str, str]:
+        """Return what a node's result depends on; one dict for all seeds and folds of a cell."""
+        if (kind, name) not in self._code:
+            uses = [("datasets", cell.dataset), ("architectures", cell.architecture)]
+            files = {key: value for group, use in uses for key, value in self._files_of(group, use).items()}
+            uses += [(CALLS[setting], getattr(cell.training, setting)) for setting in CALLS]
+            uses += [("techniques", use) for use in cell.techniques]
+            uses += [("runtimes", Use(EVALUATED_ON[format_of(self._catalog, cell)]))]
             code = core(kind)
             for group, use in uses:
                 code |= code_of(self._catalog.card(group, use.name))
-            self._code[key] = code
-        files = {name: value for group, use in uses for name, value in self._files_of(group, use).items()}
-        return self._code[key] | files if files else self._code[key]
+            self._code[kind, name] = code | files
+        return self._code[kind, name]
 
     def _files_of(self, kind: str, use: Use) -> dict[str, str]:
         name = f"{kind}/{use}"

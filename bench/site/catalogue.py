@@ -16,6 +16,9 @@ NOTES = {
     "datasets": "What the networks learn. Versions are pinned; every record carries fingerprints of what it saw.",
     "architectures": "The networks. Each maps the prepared input to logits; the preparation is part of the network.",
     "techniques": "What a recipe is made of: ways to change the data, the training or the trained network.",
+    "optimizers": "How weights move along the gradient. The learning rate and its schedule are settings beside them.",
+    "schedules": "How the learning rate changes over a training, after any warm-up.",
+    "losses": "What a training minimizes, one number an example; techniques may wrap it.",
     "runtimes": "Ways to execute a network. Latency and throughput are measured on each.",
     "diagnostics": "What is looked at beyond the scores; the result stands on each cell’s page.",
 }
@@ -122,6 +125,12 @@ def _parts(kind: str, row: Row) -> list[Use]:
             return [cell.architecture]
         case "techniques":
             return list(cell.techniques)
+        case "optimizers":
+            return [cell.training.optimizer]
+        case "schedules":
+            return [cell.training.schedule]
+        case "losses":
+            return [cell.training.loss]
         case "runtimes":
             return [record.measure.runtime for record in row.measures if record.measure]
     return [Use(name=name) for record in row.models for name in record.diagnostics]

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import workbench
+
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 import pytest
 
 from bench.catalog import Catalog
 from bench.planning import plan, suite
-from bench.planning.tree import Node
+from bench.records import Artifact
 from bench.runner.machine_lock import hold
-from bench.tasks import home
-from bench.work import data, deployment
-from bench.work.deployment import Deployable
+from bench.tasks import Node, home
 
 CATALOG = Catalog()
 
@@ -28,11 +28,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One benchmark for each measured artifact and runtime of the suite."""
     read = suite.read(suite.find(metafunc.config.getoption("--suite")), CATALOG)
     made = plan.make(read, CATALOG, Path("results"), home().artifacts)
-    measured = [node for node in made.nodes.values() if node.kind == "measure" and node.parent]
-    pairs = [(node, made.nodes[node.parent]) for node in measured if node.parent and made.nodes[node.parent].record]
+    measured = [step.node for step in made.steps.values() if step.node.kind == "measure"]
+    networks = [(node, made.steps[node.parents[0]].record) for node in measured]
+    pairs = [(node, record.artifact) for node, record in networks if record and record.artifact]
     if not pairs:
         raise pytest.UsageError(f"{read.path}: no finished networks to time (bench run {read.name} --artifacts)")
-    metafunc.parametrize(("node", "trained"), pairs, ids=[node.id for node, _ in pairs])
+    metafunc.parametrize(("node", "artifact"), pairs, ids=[node.id for node, _ in pairs])
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +42,11 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def test_latency(benchmark: Any, node: Node, trained: Node, tmp_path: Path) -> None:
+def test_latency(benchmark: Any, node: Node, artifact: Artifact, tmp_path: Path) -> None:
     """Time one call at batch size 1."""
-    artifact = trained.record.artifact if trained.record else None
-    assert artifact is not None
     assert node.measure is not None
-    network = Deployable(artifact, home().artifacts / artifact.file, 1, tmp_path)
-    deployed = deployment.deploy(CATALOG, node.measure.runtime, network)
-    split = data.split(data.load(CATALOG, node.cell.dataset), node.fold, node.cell.training.validation)
+    deployed = workbench.deploy(str(node.measure.runtime), artifact, home().artifacts / artifact.file, tmp_path)
+    split = workbench.prepare(str(node.cell.dataset), node.fold, node.cell.training.validation)
     prepared = deployed.prepare(split.test.x[:1])
     deployed.predict(prepared)
     benchmark(deployed.predict, prepared)

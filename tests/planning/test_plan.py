@@ -11,10 +11,10 @@ from bench.catalog import Catalog
 from bench.errors import SuiteError
 from bench.measure.hardware import hardware
 from bench.planning import fingerprints, plan, suite
-from bench.planning.tree import Node
 from bench.query import Query
 from bench.records import Artifact, Record
 from bench.store import write
+from bench.tasks import Node, versions
 
 CATALOG = Catalog()
 SUITE = """
@@ -42,15 +42,14 @@ def planned(place: Path, text: str | None = None, **options: Any) -> plan.Plan:
 
 def finished(node: Node, made: dict[str, Record], **changes: Any) -> Record:
     """Return the record that a node would leave on this machine."""
-    parent = made[node.parent].artifact if node.parent else None
     here = msgspec.structs.replace(
         factory.provenance(),
         hardware=hardware(),
         code=node.code,
-        packages=fingerprints.versions(("ai-edge-litert", "keras", "tensorflow")),
+        packages=versions(("ai-edge-litert", "keras", "tensorflow")),
     )
     artifact = None
-    if node.kind != "measure":
+    if node.kind in {"train", "derive"}:
         name = factory.digest(node.id)
         artifact = Artifact(digest=name, format="keras", file=f"{name[:8]}.keras", size_bytes=1, outputs="logits")
     fields: dict[str, Any] = {
@@ -64,7 +63,9 @@ def finished(node: Node, made: dict[str, Record], **changes: Any) -> Record:
         "status": "finished",
         "measure": node.measure,
         "provenance": here,
-        "parents": (parent.digest,) if parent else (),
+        "diagnostic": node.diagnostic,
+        "watched": node.watches,
+        "parents": tuple(given.digest for name in node.parents if (given := made[name].artifact)),
         "artifact": artifact,
         "phases_s": {"fit": 20.0},
     }
@@ -74,7 +75,8 @@ def finished(node: Node, made: dict[str, Record], **changes: Any) -> Record:
 def execute(place: Path, **changes: Any) -> dict[str, Record]:
     """Leave a finished record and an artifact for every node of the suite."""
     made: dict[str, Record] = {}
-    for node in planned(place).nodes.values():
+    for step in planned(place).steps.values():
+        node = step.node
         made[node.id] = finished(node, made, **changes)
         write(place / "results", made[node.id])
         if artifact := made[node.id].artifact:
@@ -83,31 +85,35 @@ def execute(place: Path, **changes: Any) -> dict[str, Record]:
     return made
 
 
+def nodes_of(made: plan.Plan) -> list[Node]:
+    return [step.node for step in made.steps.values()]
+
+
 def statuses(made: plan.Plan) -> dict[str, str]:
     return {f"{run.recipe} {run.seed}": run.status for run in made.runs}
 
 
 def test_a_prefix_is_trained_once_and_parents_come_first(place: Path) -> None:
-    nodes = list(planned(place).nodes.values())
+    nodes = nodes_of(planned(place))
     assert [node.kind for node in nodes].count("train") == 2, "one for each seed"
     assert [node.kind for node in nodes].count("derive") == 4
     seen: set[str] = set()
     for node in nodes:
-        assert node.parent is None or node.parent in seen
+        assert set(node.parents) <= seen
         seen.add(node.id)
 
 
 def test_latency_is_taken_on_one_seed_and_where_the_format_runs(place: Path) -> None:
-    measured = [node for node in planned(place).nodes.values() if node.kind == "measure"]
+    measured = [node for node in nodes_of(planned(place)) if node.kind == "measure"]
     assert {node.seed for node in measured} == {0}
     assert [node.measure.runtime.name for node in measured if node.measure and "quantize" in node.cell_id] == ["litert"]
     both = planned(place, SUITE.replace("profile: smoke", "profile: smoke, seeds: all"))
-    assert len([node for node in both.nodes.values() if node.kind == "measure"]) == 2 * len(measured)
+    assert len([node for node in nodes_of(both) if node.kind == "measure"]) == 2 * len(measured)
 
 
 def test_two_variants_of_a_runtime_stay_apart(place: Path) -> None:
     made = planned(place, SUITE.replace("[litert, tf_function]", "[tf_function, tf_function(jit_compile=True)]"))
-    ids = [node.id.partition("/")[2] for node in made.nodes.values() if node.kind == "measure"]
+    ids = [node.id.partition("/")[2] for node in nodes_of(made) if node.kind == "measure"]
     assert ids == ["tf_function", "tf_function(jit_compile=True)"] * 2
 
 
@@ -133,7 +139,7 @@ def test_without_artifacts_all_stays_cached_unless_they_are_needed(place: Path) 
         path.unlink()
     assert set(statuses(planned(place)).values()) == {"cached"}
     needed = planned(place, need_artifacts=True, only=Query("recipe=small and seed=0"))
-    assert [node.status for node in needed.nodes.values()] == ["stale", "stale", "cached", "cached"]
+    assert [step.status for step in needed.steps.values()] == ["stale", "stale", "cached", "cached"]
 
 
 def test_a_missing_artifact_is_made_again_for_an_unfinished_child(place: Path) -> None:
@@ -172,8 +178,8 @@ def test_trained_results_hold_on_any_hardware_but_timings_do_not(place: Path) ->
     for path in (place / "results").rglob("*20260102*.json"):
         path.unlink()
     again = planned(place)
-    assert {node.status for node in again.nodes.values() if node.kind != "measure"} == {"cached"}
-    assert {node.status for node in again.nodes.values() if node.kind == "measure"} == {"new"}
+    assert {step.status for step in again.steps.values() if step.node.kind != "measure"} == {"cached"}
+    assert {step.status for step in again.steps.values() if step.node.kind == "measure"} == {"new"}
 
 
 def test_failed_runs_stay_failed_until_asked_for(place: Path) -> None:
@@ -185,7 +191,7 @@ def test_failed_runs_stay_failed_until_asked_for(place: Path) -> None:
 def test_fresh_adds_to_the_history_of_what_was_picked(place: Path) -> None:
     execute(place)
     made = planned(place, fresh=True, only=Query("recipe=small and seed=0"))
-    assert [(node.kind, node.status) for node in made.nodes.values()] == [
+    assert [(step.node.kind, step.status) for step in made.steps.values()] == [
         ("train", "cached"), ("derive", "stale"), ("measure", "stale"), ("measure", "stale"),
     ]  # fmt: skip
 
@@ -213,7 +219,7 @@ def test_a_training_setting_is_part_of_identity_and_a_seed_is_not(place: Path) -
 def test_cost_comes_from_records_like_it(place: Path) -> None:
     execute(place)
     more = planned(place, SUITE.replace("seeds: [0, 1]", "seeds: [0, 1, 2]") + "training: {epochs: 20}")
-    assert next(node for node in more.nodes.values() if node.kind == "train").cost_s == pytest.approx(40.0)
+    assert next(step for step in more.steps.values() if step.node.kind == "train").cost_s == pytest.approx(40.0)
 
 
 def test_excluded_runs_are_listed_with_their_reason(place: Path) -> None:

@@ -75,7 +75,7 @@ BAD = [
     (MINIMAL + "training:\n  epochs: many", 5, "expected `int | array | null`, got `str`"),
     (MINIMAL + "training:\n  epochs: 0", 5, ">= 1"),
     (MINIMAL + "training:\n  epochs: []", 5, "length >= 1"),
-    (MINIMAL + "training:\n  optimizer: adm", 5, "invalid enum value 'adm'"),
+    (MINIMAL + "training:\n  optimizer: adm", 5, "no optimizer 'adm'; did you mean 'adam'"),
     (MINIMAL + "seeds: []", 4, "length >= 1"),
     (MINIMAL + "seeds: [0, 0]", 4, "holds 0 twice"),
     (MINIMAL + "seeds: [-1]", 4, ">= 0"),

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sample_data
+import workbench
 
 from bench import dataset_record
-from bench.catalog import Catalog
 from bench.datasets import digits, mnist
 from bench.errors import DataError
 from bench.files.cifar import read_batch
@@ -138,4 +138,4 @@ def test_fingerprints_tell_arrays_apart() -> None:
 
 
 def test_preparing_twice_in_one_process_loads_once() -> None:
-    assert data.prepare(Catalog(), Use("digits"), 0, 0.1) is data.prepare(Catalog(), Use("digits"), 0, 0.1)
+    assert workbench.prepare("digits", 0, 0.1) is workbench.prepare("digits", 0, 0.1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sample_data
+import workbench
 from PIL import Image
 
 from bench import dataset_record
@@ -60,7 +61,7 @@ def test_pixels_and_samples_are_those_of_the_training_part() -> None:
 def test_columns_have_gaps_quartiles_and_histograms(tmp_path: Path) -> None:
     calls = sample_data.own_files(tmp_path)
     use = CATALOG.resolve("datasets", calls["csv"])
-    found = exploration.explore(use, data.load(CATALOG, use))
+    found = exploration.explore(use, workbench.load(str(use)))
     a, b, colour = found.columns
     assert (a.missing, len(a.edges), sum(a.counts)) == (0, 21, found.parts[0].n)
     assert b.missing == found.parts[0].n - sum(b.counts) > 0

@@ -1,11 +1,12 @@
 """What stands before and after every architecture: learned on the training part alone, carried inside the network."""
 
+import factory
 import numpy as np
 import pytest
+import workbench
 
 from bench.catalog import Catalog
-from bench.records import Training
-from bench.work import data, network, training
+from bench.work import data, training
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.slow
@@ -61,10 +62,9 @@ def test_a_regression_learns_in_any_unit(loss: str) -> None:
     facts = data.Facts(source="here", task="regression", columns=NUMBERS)
     part = data.Part(x, y)
     split = data.Split(facts, part, data.Part(x[:0], y[:0]), part)
-    settings = Training(epochs=30, learning_rate=0.05, loss=loss)  # type: ignore[arg-type]
-    training.begin(settings, 0)
-    made = network.build(CATALOG, CATALOG.resolve("architectures", "perceptron"), split)
-    fitted = training.trainer(CATALOG, (), split, settings, 0, lambda *_: None).fit(made)
+    training.begin(factory.settings(), 0)
+    made = workbench.build("perceptron", split)
+    fitted = workbench.trainer(split, epochs=30, learning_rate=0.05, loss=loss).fit(made)
     found = np.asarray(made(x))[:, 0]
     assert np.abs(found - y).mean() < 5_000
     assert fitted.series[0].values[-1] < 0.1, "the loss is in standard deviations"
@@ -84,10 +84,9 @@ def test_a_hierarchical_network_learns_both_heads() -> None:
     )
     part = data.Part(x, y)
     split = data.Split(facts, part, data.Part(x[:0], y[:0]), part)
-    settings = Training(epochs=30, learning_rate=0.05)
-    training.begin(settings, 0)
-    made = network.build(CATALOG, CATALOG.resolve("architectures", "perceptron"), split)
-    training.trainer(CATALOG, (), split, settings, 0, lambda *_: None).fit(made)
+    training.begin(factory.settings(), 0)
+    made = workbench.build("perceptron", split)
+    workbench.trainer(split, epochs=30, learning_rate=0.05).fit(made)
     found = np.asarray(made(x))
     assert found.shape == (400, 6)
     assert (found[:, :4].argmax(axis=1) == y).mean() > 0.95
@@ -101,11 +100,11 @@ def test_large_columns_and_targets_survive_mixed_precision(precision: str) -> No
     y = (250_000 + 80_000 * rng.normal(size=200)).astype(np.float32)
     facts = data.Facts(source="here", task="regression", columns=NUMBERS)
     part = data.Part(x, y)
-    training.begin(Training(precision=precision), 0)  # type: ignore[arg-type]
+    training.begin(factory.settings(precision=precision), 0)
     try:
         split = data.Split(facts, part, data.Part(x[:0], y[:0]), part)
         assert len(np.unique(prepared(split)[:, 0])) > 150
-        made = network.build(CATALOG, CATALOG.resolve("architectures", "mlp(width=4)"), split)
+        made = workbench.build("mlp(width=4)", split)
         assert np.isfinite(np.asarray(made(x))).all()
         assert made.layers[-1].compute_dtype == "float32"
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import workbench
 from conftest import ROOT
 
 from bench import store
@@ -157,19 +158,15 @@ def test_quantization_keeps_the_answers_in_fewer_bytes(trained: Path) -> None:
 
 
 def test_every_runtime_gives_the_same_answers(trained: Path, tmp_path: Path) -> None:
-    from bench.work import deployment
-
     (record,) = named(trained, recipe="baseline", node="train")
     artifact = record.artifact
     assert artifact is not None
     path = trained / ".bench" / "artifacts" / artifact.file
-    examples = data.prepare(CATALOG, Use("digits"), 0, 0.1).test.x[:50]
+    examples = workbench.prepare("digits", 0, 0.1).test.x[:50]
     outputs = {
-        name: deployment.deploy(CATALOG, Use(name), deployment.Deployable(artifact, path, 1, tmp_path)).outputs(
-            examples, 20
-        )
+        name: workbench.deploy(name, artifact, path, tmp_path).outputs(examples, 20)
         for name in CATALOG.names("runtimes")
-        if "keras" in CATALOG.card("runtimes", name).literals["ACCEPTS"]
+        if "keras" in CATALOG.card("runtimes", name).facts(Use(name)).accepts
     }
     assert len(outputs) >= 3
     for found in outputs.values():
