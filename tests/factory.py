@@ -174,7 +174,6 @@ def record(
     name = of.dataset.name
     identity = cell_id(of)
     if correct is None:
-        drawn = str((of.architecture, of.techniques))
         correct = outcomes(
             accuracy,
             n_test,

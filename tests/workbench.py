@@ -1,11 +1,16 @@
 """What a worker does with plugins, by hand and in this process: load, divide, build, train."""
 
+from pathlib import Path
 from typing import Any
 
 import factory
 
+from bench import store
 from bench.catalog import Catalog
-from bench.records import Artifact, Cell, Use
+from bench.planning import plan, suite
+from bench.records import Artifact, Cell, Record, Use
+from bench.runner import local
+from bench.tasks import Home
 from bench.work import data
 from bench.work.recipe import Recipe
 from bench.work.training import Trained, Trainer
@@ -64,3 +69,37 @@ def deploy(runtime: str, artifact: Artifact, path: Any, conversions: Any, thread
     use = CATALOG.resolve("runtimes", runtime)
     network = Deployable(artifact, path, threads, conversions)
     return CATALOG.load("runtimes", use.name).deploy(network, **CATALOG.given("runtimes", use, "deploy"))
+
+
+def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> list[Record]:
+    """Execute what is due of a suite but for timings, node after node in this process, and return the new records."""
+    from bench.work import worker
+
+    (place / "mine.yaml").write_text(text)
+    home = Home(place / "home", session="bench")
+    made = plan.make(suite.read(place / "mine.yaml", catalog), catalog, place / "results", home.artifacts, **options)
+    settings = local.Settings(
+        suite="mine",
+        results=place / "results",
+        home=home,
+        plugins=catalog.folders,
+        backend="tensorflow",
+        threads=1,
+        workers=1,
+        timeout_s=None,
+        commit=None,
+        dirty=None,
+    )
+    found: dict[str, Record] = {}
+    for name, step in made.steps.items():
+        if step.due and step.node.kind != "measure":
+            headers = {parent: made.steps[parent].record for parent in step.node.parents}
+            known = {parent: header.artifact for parent, header in headers.items() if header and header.artifact}
+            known |= {parent: found[parent].artifact for parent in step.node.parents if parent in found}
+            if all(known.values()):
+                trained = found.get(step.node.parents[0]) if step.node.diagnostic else None
+                series = trained.series if trained else ()
+                task = local.task_of(step.node, settings, threads=1, parents=known, series=series)
+                found[name] = worker.execute(task)
+                store.write(place / "results", found[name])
+    return list(found.values())

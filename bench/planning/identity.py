@@ -37,7 +37,8 @@ def training_of(catalog: Catalog, written: Mapping[str, Any]) -> Training:
     try:
         return msgspec.convert({**values, **{key: msgspec.to_builtins(values[key]) for key in CALLS}}, Training)
     except msgspec.ValidationError as error:
-        raise PluginError(str(error).replace("`", "")) from error
+        fault, _, place = str(error).replace("`", "").partition(" - at $.")
+        raise PluginError(f"{place}: {fault[0].lower()}{fault[1:]}") from error
 
 
 def complete(catalog: Catalog, cell: Cell, recipes: Recipes, inside: tuple[str, ...] = ()) -> Cell:

@@ -126,8 +126,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
     """Return a cell's page; `makers` is the record that made each artifact, by digest."""
     shown = row.models[0] if row.models else None
     latency = figures.latencies(row)
-    diagnostics = shown.diagnostics if shown else {}
-    diagnoses = [(name, found, figures.diagnosis(name, found)) for name, found in diagnostics.items()]
+    diagnoses = [(name, found, figures.diagnosis(name, found)) for name, found in row.diagnoses.items()]
     charts = figures.learning_curves(row)
     pictures = {f"diagnostic-{name}.svg": found.picture_svg for name, found, _ in diagnoses if found.picture_svg}
     return Page(
@@ -153,6 +152,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "classes": per_class(row),
             "confusions": confusions(row),
             "layers": shown.layers if shown else (),
+            "tables": list(shown.tables.values()) if shown else [],
             "provenance": provenance(shown) if shown else [],
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),

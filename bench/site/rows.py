@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from bench import findings, stats, store
-from bench.records import Record, SuiteCell
+from bench.records import Diagnosis, Record, SuiteCell
 from bench.site.deployments import Deployment, join
 from bench.stats import Interval, Score
 
@@ -110,6 +110,17 @@ class Row(Struct, frozen=True, dict=True):
         same = [timing for timing in self.comparable if timing.runtime == self.fastest.runtime]
         return max(same, key=lambda timing: timing.throughput or 0.0)
 
+    @cached_property
+    def diagnoses(self) -> dict[str, Diagnosis]:
+        """Return what diagnostics found of the first network, by name; older ones stand in its own record."""
+        if not self.models or not self.models[0].artifact:
+            return {}
+        found = dict(self.models[0].diagnostics)
+        for record in self.records:
+            if record.node == "diagnose" and record.parents == (self.models[0].artifact.digest,):
+                found |= record.diagnostics
+        return found
+
     @property
     def comparable(self) -> list[Deployment]:
         """Return the timings on the suite's machine that are not invalid, in the same order."""
@@ -123,7 +134,7 @@ class Row(Struct, frozen=True, dict=True):
     @property
     def outcome(self) -> str:
         """Return what became of a cell without a score."""
-        models = [record.status for record in self.faults if record.node != "measure"]
+        models = [record.status for record in self.faults if record.node in {"train", "derive"}]
         return models[-1].replace("_", " ") if models else "not run"
 
 

@@ -80,7 +80,7 @@ def faults(view: SuiteView) -> list[Fault]:
     found: dict[tuple[str, ...], Fault] = {}
     for row in view.rows:
         for record in row.faults:
-            step = f"measure on {record.measure.name}" if record.measure else str(record.node)
+            step = f"measure on {record.measure.name}" if record.measure else str(record.diagnostic or record.node)
             outcome, reason = record.status.replace("_", " "), record.error.message if record.error else ""
             seed = "–" if record.seed is None else str(record.seed)
             alike = found.setdefault(
