@@ -228,5 +228,5 @@ def commit() -> tuple[str | None, bool | None]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     head = git("rev-parse", "HEAD")
-    changes = git("status", "--porcelain", "--", ".", ":!results")
+    changes = git("status", "--porcelain", "--", ".", ":!results", ":!*__pycache__*")
     return head, None if head is None or changes is None else bool(changes)

@@ -67,7 +67,7 @@ def commit(place: Path, net: str | None = None) -> str:
     git = ("git", "-C", str(place), "-c", "user.name=n", "-c", "user.email=e")
     if not (place / ".git").exists():
         subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "plugins", "suites"], check=True)
+    subprocess.run([*git, "add", ".gitignore", "plugins", "suites"], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "m", "--allow-empty"], check=True)
     return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 

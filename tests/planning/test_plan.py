@@ -229,21 +229,6 @@ def test_excluded_runs_are_listed_with_their_reason(place: Path) -> None:
     assert excluded[0].reason == "excluded: not today"
 
 
-@pytest.mark.parametrize(
-    ("parts", "says"),
-    [
-        ({"architectures": "[lenet5]"}, "lenet5 needs images of at least 28 pixels a side, digits has 8"),
-        ({"recipes": "{r: [prune, dropout]}"}, "dropout acts on training and must come before prune"),
-        ({"recipes": "{r: [quantize, prune]}"}, "prune takes keras networks, quantize leaves a litert network"),
-    ],
-)
-def test_what_cannot_go_together_is_said_at_plan_time(place: Path, parts: dict[str, str], says: str) -> None:
-    fields = {"title": "T", "datasets": "[digits]", "architectures": "[mlp]", "recipes": "{r: []}"} | parts
-    made = planned(place, "\n".join(f"{key}: {value}" for key, value in fields.items()))
-    assert {run.status for run in made.runs} == {"unsupported"}
-    assert says in made.runs[0].reason
-
-
 def test_another_backend_is_not_asked_for_what_needs_tensorflow(place: Path) -> None:
     made = planned(place, backend="jax")
     assert statuses(made) == {
@@ -257,3 +242,34 @@ def test_broken_records_are_named(place: Path) -> None:
     (place / "results" / "mine" / "cell").mkdir()
     (place / "results" / "mine" / "cell" / "x.json").write_text("{")
     assert "x.json" in planned(place).problems[0]
+
+
+def test_cells_that_the_suite_no_longer_has_are_counted(place: Path) -> None:
+    execute(place)
+    assert planned(place).earlier == 0
+    made = planned(place, SUITE.replace("[mlp]", "[custom_cnn]"))
+    assert made.earlier == 3
+    assert planned(place, SUITE.replace('small: ["prune(sparsity=0.5)"], ', "")).earlier == 0, "a step towards `tiny`"
+
+
+def test_a_timing_of_an_earlier_network_is_taken_again(place: Path) -> None:
+    made = execute(place)
+    for name, record in made.items():
+        if record.node == "train" and record.artifact and record.seed == 0:
+            other = msgspec.structs.replace(record.artifact, digest=factory.digest("another", name))
+            write(place / "results", msgspec.structs.replace(record, artifact=other, created=factory.LATER))
+    again = {step.node.kind: step for step in planned(place, only=Query("recipe=baseline and seed=0")).steps.values()}
+    assert again["train"].status == "cached"
+    assert (again["measure"].status, again["measure"].reason) == (
+        "stale",
+        "the network it started from has been made anew",
+    )
+
+
+def test_a_diagnosis_of_schema_1_stands_in_the_networks_own_record(place: Path) -> None:
+    text = SUITE + "diagnostics: [calibration]"
+    found = factory.record().diagnostics
+    execute(place, diagnostics=found)
+    assert set(statuses(planned(place, text)).values()) == {"cached"}
+    other = planned(place, text.replace("[calibration]", '["calibration(bins=5)"]'))
+    assert set(statuses(other).values()) == {"cached"}, "which never said with which parameters"

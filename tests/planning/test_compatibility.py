@@ -1,0 +1,102 @@
+"""Combinations that cannot work are refused at plan time, each with its reason."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.catalog import Catalog
+from bench.planning import plan, suite
+
+CATALOG = Catalog()
+
+
+def planned(place: Path, catalog: Catalog = CATALOG, backend: str = "tensorflow", **parts: str) -> plan.Plan:
+    fields = {"title": "T", "datasets": "[digits]", "architectures": "[mlp]", "recipes": "{r: []}"} | parts
+    (place / "mine.yaml").write_text("\n".join(f"{key}: {value}" for key, value in fields.items()))
+    return plan.make(
+        suite.read(place / "mine.yaml", catalog), catalog, place / "results", place / "artifacts", backend=backend
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"architectures": "[lenet5]"}, "lenet5 needs images of at least 28 pixels a side, digits has 8"),
+        ({"recipes": "{r: [prune, dropout]}"}, "dropout acts on training and must come before prune"),
+        ({"recipes": "{r: [quantize, prune]}"}, "prune takes keras networks, quantize leaves a litert network"),
+        ({"recipes": "{r: [ensemble, ensemble]}"}, "ensemble takes the networks of all seeds, ensemble leaves one"),
+        (
+            {"recipes": "{r: [\"transfer(source='mlp')\", \"transfer(source='mlp(width=3)')\"]}"},
+            "transfer and transfer both take over the training; a recipe may hold one of them",
+        ),
+        (
+            {"recipes": "{r: [early_stopping]}", "training": "{validation: 0}"},
+            "early_stopping selects on the validation part, and there is none: set training.validation",
+        ),
+        (
+            {"recipes": "{r: [\"distill(teacher=\\\"cell(dataset='mnist', architecture='mlp')\\\")\"]}"},
+            None,
+        ),
+        (
+            {"recipes": '{r: ["distill(teacher=\\"cell(dataset=\'wine\')\\")"]}'},
+            "distill's teacher mlp has 3 outputs, digits needs 10",
+        ),
+        (
+            {"recipes": '{r: ["distill(teacher=\\"cell(dataset=\'wine_quality\')\\")"]}'},
+            "distill's teacher mlp has learned regression, digits is classification",
+        ),
+        (
+            {"recipes": "{r: [\"distill(teacher='lenet5')\"]}"},
+            "distill's teacher lenet5 cannot work: lenet5 needs images of at least 28 pixels a side, digits has 8",
+        ),
+        (
+            {"recipes": '{r: ["distill(teacher=\\"cell(techniques=[\'quantize\'])\\")"]}'},
+            "distill's teacher mlp is a litert network; only a Keras one can be asked while training",
+        ),
+        ({"training": "{loss: mse}"}, "mse is for regression, digits is classification"),
+        ({"datasets": "[wine_quality]", "recipes": "{r: [oversample]}"}, "oversample is for classification and"),
+    ],
+)
+def test_what_cannot_go_together_is_said_at_plan_time(tmp_path: Path, parts: dict[str, str], says: str | None) -> None:
+    made = planned(tmp_path, **parts)
+    if says is None:
+        assert {run.status for run in made.runs} == {"new"}
+        return
+    assert {run.status for run in made.runs} == {"unsupported"}
+    assert says in made.runs[0].reason
+
+
+def test_what_a_plugin_needs_may_depend_on_a_parameter(tmp_path: Path) -> None:
+    (tmp_path / "techniques").mkdir()
+    (tmp_path / "techniques" / "shrink.py").write_text(
+        '"""Shrink\n\nOne way or the other.\n"""\n\n'
+        "BACKENDS = {'scheme': {'small': ('tensorflow',)}}\nGIVES = {'scheme': {'small': 'litert', 'same': 'keras'}}\n"
+        "ISOLATE = {'scheme': {'same': 'alone'}}\n\n\n"
+        "def after(job, *, scheme: str = 'small'): ...\n"
+    )
+    catalog = Catalog([tmp_path])
+    text = "{small: [shrink], same: [\"shrink(scheme='same')\"]}"
+    runs = {run.recipe: run for run in planned(tmp_path, catalog, "jax", recipes=text, seeds="[0]").runs}
+    assert runs["small"].status == "unsupported"
+    assert "shrink needs the Keras backend tensorflow, this is jax" in runs["small"].reason
+    assert runs["same"].status == "new"
+    made = planned(tmp_path, catalog, recipes=text, seeds="[0]", measure="{runtimes: [litert]}")
+    assert {step.node.isolate for step in made.steps.values() if step.node.kind == "derive"} == {"", "alone"}
+
+
+def test_a_teacher_is_one_node_for_all_who_ask_it(tmp_path: Path) -> None:
+    calls = ["distill(teacher='mlp(width=9)')", "distill(teacher='mlp(width=9)', weight=0.5)"]
+    text = f'{{plain: [], hard: ["{calls[0]}"], soft: ["{calls[1]}"]}}'
+    made = planned(tmp_path, recipes=text, seeds="[0, 1]")
+    trained = [step.node for step in made.steps.values() if step.node.kind == "train"]
+    assert len(trained) == 2 * 4, "three rows and one teacher, for two seeds"
+    (teacher,) = {name for node in trained for name in node.parents if name.endswith("-s0")}
+    assert [node.parents for node in trained if node.seed == 0].count((teacher,)) == 2
+
+
+def test_an_ensemble_has_all_seeds_as_parents_and_none_of_its_own(tmp_path: Path) -> None:
+    made = planned(tmp_path, recipes="{r: [ensemble], s: [ensemble, quantize]}", seeds="[0, 1, 2]")
+    assert [(run.recipe, run.seed) for run in made.runs] == [("r", None), ("s", None)]
+    whole = made.steps[made.runs[0].id].node
+    assert len(whole.parents) == 3
+    assert made.steps[made.runs[1].id].node.parents == (whole.id,)
