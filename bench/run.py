@@ -36,6 +36,8 @@ def run_suite(
     console = Console()
     threads = suite.written.threads or hardware().cores
     head, dirty = commit()
+    due = [step for step in plan.steps.values() if step.due]
+    side_by_side = len([step for step in due if step.node.kind in {"train", "derive"}])
     settings = local.Settings(
         suite=suite.name,
         results=results,
@@ -43,13 +45,12 @@ def run_suite(
         plugins=catalog.folders,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
         threads=threads,
-        workers=workers or _workers(threads),
+        workers=max(1, min(workers or _workers(threads), side_by_side)),  # an idle one takes ten seconds to start
         timeout_s=timeout_s or suite.written.timeout_s,
         commit=head,
         dirty=dirty,
         worker=worker,
     )
-    due = [step for step in plan.steps.values() if step.due]
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
 
     def ready() -> None:
@@ -87,7 +88,7 @@ def _intention(plan: Plan, due: list[Step], workers: int) -> str:
         return f"{plan.suite}: {runs} runs, nothing to do"
     cost = duration(sum(step.wall_s(workers) for step in due))
     nodes = f"{len(due)} of {len(plan.steps)} nodes to execute"
-    return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} workers"
+    return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} worker{'s' * (workers > 1)}"
 
 
 def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
