@@ -55,9 +55,13 @@ for file in sorted(Path("suites").glob("*.yaml")):
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests; `nox -s tests -- -m "not slow"` runs those without TensorFlow."""
+    """Run all tests, and print what they cover; `nox -s tests -- -m "not slow"` runs those without TensorFlow."""
     session.install("-e", ".", *group("tests"))
-    session.run("pytest", *session.posargs)
+    # One process for each core, each of which takes up to 3 GB.
+    words = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--benchmark-disable"]
+    if not session.posargs:  # of a part of the tests it says nothing
+        words += ["--cov", "--cov-report", "term:skip-covered"]
+    session.run("pytest", *words, *session.posargs)
 
 
 @nox.session

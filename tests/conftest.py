@@ -1,5 +1,7 @@
 """Fixtures that all tests share; tests cannot be slow or reach the network by accident."""
 
+import gc
+import os
 import shutil
 from pathlib import Path
 
@@ -8,10 +10,38 @@ import pytest
 from bench.runner import machine_lock
 
 ROOT = Path(__file__).parent.parent
+SPREAD = {"test_architectures.py"}
+"""Files whose tests go to any process: most of the time is theirs. All others stay whole, with what they share."""
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[threads] = "1"  # there is a process for each core already
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", default="digits", help="suite whose networks bench_latency.py times")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Let `-m "not slow"` pass over files in which all is slow: most import TensorFlow, for ten seconds."""
+    if config.getoption("markexpr") != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say for `--dist loadgroup` which tests must go to one process."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.path.name not in SPREAD:
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the garbage collector's sight: Keras has it look at all for every network."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

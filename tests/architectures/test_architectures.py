@@ -78,15 +78,22 @@ def built(call: str, split: data.Split) -> Any:
     return network.build(CATALOG, CATALOG.resolve("architectures", call), split)
 
 
+def drawn(call: str, split: data.Split) -> Any:
+    """Return a network of which the shapes alone are wanted: its weights are zeros, which are the quickest to make."""
+    use = CATALOG.resolve("architectures", call)
+    zeros = {"initializer": "zeros"} if "initializer" in use.parameters else {}
+    return network.build(CATALOG, Use(use.name, use.parameters | zeros), split)
+
+
 @pytest.mark.parametrize(("call", "shape", "classes", "published"), SIZES)
 def test_parameters_are_the_published_ones(call: str, shape: tuple[int, ...], classes: int, published: int) -> None:
-    made = built(call, images(shape, classes, n=1))
+    made = drawn(call, images(shape, classes, n=1))
     assert sum(int(np.prod(weight.shape)) for weight in made.trainable_weights) == published
 
 
 @pytest.mark.parametrize(("call", "shape", "millions"), MILLIONS_OF_MULTIPLY_ADDS)
 def test_multiply_adds_are_the_published_ones(call: str, shape: tuple[int, ...], millions: float) -> None:
-    made = built(call, images(shape, 1000 if shape[0] > 64 else 10, n=1))
+    made = drawn(call, images(shape, 1000 if shape[0] > 64 else 10, n=1))
     table = network.layer_table(network.main_head(made))
     assert sum(layer.macs for layer in table) / 1e6 == pytest.approx(millions, rel=0.02)
 
@@ -113,9 +120,32 @@ def kaggle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cache
 
 
-CALLS = {"imagenet": "imagenet(backbone='MobileNetV2', weights=None, alpha=0.35)"}
-"""How to write the architectures that cannot do without a parameter or without a download."""
+SMALL: dict[str, dict[str, object]] = {
+    "alexnet": {"width": 12},
+    "cct": {"depth": 1, "width": 16},
+    "custom_cnn": {"width": 4},
+    "densenet": {"depth": 10, "width": 4},
+    "imagenet": {"backbone": "MobileNet", "weights": None, "alpha": 0.25},
+    "mobilenet_v2": {"width": 0.25},
+    "vgg16": {"depth": 11, "width": 4},
+    "vit": {"depth": 1, "width": 16},
+}
+"""Parameters of the networks that are trained on every dataset; an architecture that is not named has its defaults.
+
+Shallow ones save most: each layer costs time however narrow it is.
+"""
 TRAINED = [name for name in CATALOG.names("architectures") if is_trained(CATALOG.card("architectures", name))]
+
+
+def small(architecture: str) -> Use:
+    parameters = ", ".join(f"{name}={value!r}" for name, value in SMALL.get(architecture, {}).items())
+    return CATALOG.resolve("architectures", f"{architecture}({parameters})")
+
+
+def test_small_networks_are_those_of_architectures_that_there_are() -> None:
+    assert SMALL.keys() <= set(TRAINED)
+    for architecture in SMALL:
+        assert SMALL[architecture].items() <= small(architecture).parameters.items()
 
 
 @pytest.mark.usefixtures("step_by_step")
@@ -131,15 +161,15 @@ def test_every_architecture_learns_every_dataset_that_fits_and_comes_back_from_d
     cell = Cell(
         dataset=CATALOG.resolve("datasets", call),
         source="",
-        architecture=CATALOG.resolve("architectures", CALLS.get(architecture, architecture)),
+        architecture=small(architecture),
     )
     cards = CATALOG.card("datasets", dataset), CATALOG.card("architectures", architecture)
     if reason := unsupported(cell, *cards, (), "tensorflow"):
         assert cell.dataset.name in reason
         return
     split = data.prepare(CATALOG, cell.dataset, 0, 0.0)
-    split = replace(split, train=data.Part(split.train.x[:8], split.train.y[:8]))
-    settings = Training(epochs=1, batch_size=8)
+    split = replace(split, train=data.Part(split.train.x[:4], split.train.y[:4]))
+    settings = Training(epochs=1, batch_size=4)
     training.begin(settings, 0)
     keras.config.disable_interactive_logging()
     if reason := too_small(cell, cards[1], split.train.x.shape[1:]):
@@ -215,6 +245,7 @@ def test_pretrained_features_are_the_known_ones() -> None:
 FEATURES = [236, 34, 949, 649, 65]
 
 
+@pytest.mark.usefixtures("step_by_step")
 def test_auxiliary_heads_help_to_train_and_are_not_saved(tmp_path: Path) -> None:
     split = images((32, 32, 3))
     made = built("googlenet", split)
