@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import factory
+import msgspec
 import numpy as np
 import pytest
 import sample_data
+import workbench
 
 from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.planning.compatibility import is_trained, too_small, unsupported
-from bench.records import Cell, Training, Use
+from bench.records import Use
 from bench.work import data, network, training
 
 keras = pytest.importorskip("keras")
@@ -28,9 +31,10 @@ SIZES: list[tuple[str, tuple[int, ...], int, int]] = [
     ("lenet5", (28, 28, 1), 10, 61_706),  # LeCun 1998 with all maps connected
     ("mnist_convnet", (28, 28, 1), 10, 34_826),  # keras.io/examples/vision/mnist_convnet
     ("resnet8", (32, 32, 3), 10, 78_666 - 480),  # MLPerf Tiny's pretrainedResnet.h5 less moving statistics
-    ("resnet20", (32, 32, 3), 10, 269_722),  # He 2015: 0.27 M; akamaster/pytorch_resnet_cifar10
-    ("resnet32", (32, 32, 3), 10, 464_154),  # He 2015: 0.46 M; akamaster
-    ("resnet56", (32, 32, 3), 10, 853_018),  # He 2015: 0.85 M; akamaster
+    ("resnet(depth=20)", (32, 32, 3), 10, 269_722),  # He 2015: 0.27 M; akamaster/pytorch_resnet_cifar10
+    ("resnet(depth=32)", (32, 32, 3), 10, 464_154),  # He 2015: 0.46 M; akamaster
+    ("resnet(depth=44)", (32, 32, 3), 10, 658_586),  # He 2015: 0.66 M; akamaster
+    ("resnet(depth=56)", (32, 32, 3), 10, 853_018),  # He 2015: 0.85 M; akamaster
     ("alexnet", (227, 227, 3), 1000, 60_965_224),  # Krizhevsky 2012: 60 M; BVLC's bvlc_alexnet
     ("vgg16(depth=11)", (224, 224, 3), 1000, 132_863_336),  # Simonyan 2015: 133 M; torchvision
     ("vgg16(depth=13)", (224, 224, 3), 1000, 133_047_848),  # Simonyan 2015: 133 M; torchvision
@@ -53,8 +57,8 @@ SIZES: list[tuple[str, tuple[int, ...], int, int]] = [
 ]
 MILLIONS_OF_MULTIPLY_ADDS = [
     ("resnet8", (32, 32, 3), 12.5),  # Banbury 2021
-    ("resnet20", (32, 32, 3), 40.8),  # akamaster; He 2015
-    ("resnet56", (32, 32, 3), 125.8),  # chenyaofo
+    ("resnet(depth=20)", (32, 32, 3), 40.8),  # akamaster; He 2015
+    ("resnet(depth=56)", (32, 32, 3), 125.8),  # chenyaofo
     ("alexnet", (227, 227, 3), 724.4),  # BVLC's bvlc_alexnet
     ("vgg16", (224, 224, 3), 15_470),  # Simonyan 2015, torchvision
     ("googlenet", (224, 224, 3), 1_583),  # Szegedy 2015: 1.5 G
@@ -75,14 +79,15 @@ def images(shape: tuple[int, ...], classes: int = 10, n: int = 20) -> data.Split
 
 def built(call: str, split: data.Split) -> Any:
     keras.utils.clear_session()
-    return network.build(CATALOG, CATALOG.resolve("architectures", call), split)
+    return workbench.build(call, split)
 
 
 def drawn(call: str, split: data.Split) -> Any:
     """Return a network of which the shapes alone are wanted: its weights are zeros, which are the quickest to make."""
     use = CATALOG.resolve("architectures", call)
-    zeros = {"initializer": "zeros"} if "initializer" in use.parameters else {}
-    return network.build(CATALOG, Use(use.name, use.parameters | zeros), split)
+    known = {parameter.name for parameter in CATALOG.card("architectures", use.name).parameters}
+    zeros = {"initializer": "zeros"} if "initializer" in known else {}
+    return workbench.build(str(Use(use.name, use.parameters | zeros)), split)
 
 
 @pytest.mark.parametrize(("call", "shape", "classes", "published"), SIZES)
@@ -158,30 +163,26 @@ def test_every_architecture_learns_every_dataset_that_fits_and_comes_back_from_d
     call = own.get(dataset, dataset)
     if dataset == "cifar100":
         call = "cifar100(labels='both')"
-    cell = Cell(
-        dataset=CATALOG.resolve("datasets", call),
-        source="",
-        architecture=small(architecture),
+    cell = msgspec.structs.replace(
+        factory.cell(), dataset=CATALOG.resolve("datasets", call), architecture=small(architecture)
     )
-    cards = CATALOG.card("datasets", dataset), CATALOG.card("architectures", architecture)
-    if reason := unsupported(cell, *cards, (), "tensorflow"):
+    if reason := unsupported(CATALOG, cell, "tensorflow"):
         assert cell.dataset.name in reason
         return
-    split = data.prepare(CATALOG, cell.dataset, 0, 0.0)
+    split = workbench.prepare(call)
     split = replace(split, train=data.Part(split.train.x[:4], split.train.y[:4]))
-    settings = Training(epochs=1, batch_size=4)
-    training.begin(settings, 0)
+    training.begin(cell.training, 0)
     keras.config.disable_interactive_logging()
-    if reason := too_small(cell, cards[1], split.train.x.shape[1:]):
+    if reason := too_small(cell, CATALOG.card("architectures", architecture), split.train.x.shape[1:]):
         assert reason == "lenet5 needs images of at least 28 pixels a side, image_folder has 14"
         return
     if (architecture, dataset) == ("vit", "image_folder"):
         with pytest.raises(Unsupported, match="14 × 20 pixels cannot be cut into patches of 4"):
-            network.build(CATALOG, cell.architecture, split)
+            workbench.build(str(cell.architecture), split)
         return
-    made = network.build(CATALOG, cell.architecture, split)
+    made = workbench.build(str(cell.architecture), split)
     before = made.get_weights()
-    fitted = training.trainer(CATALOG, (), split, settings, 0, lambda *_: None).fit(made)
+    fitted = workbench.trainer(split, epochs=1, batch_size=4).fit(made)
     assert all(np.isfinite(series.values).all() for series in fitted.series)
     assert any(not np.array_equal(a, b) for a, b in zip(before, made.get_weights(), strict=True))
     artifact = network.save(network.main_head(made), tmp_path)
@@ -252,7 +253,7 @@ def test_auxiliary_heads_help_to_train_and_are_not_saved(tmp_path: Path) -> None
     assert set(made.output) == {"logits", "auxiliary_4a", "auxiliary_4d"}
     heads = {layer.name: layer for layer in made.layers if layer.weights}
     before = {name: layer.get_weights() for name, layer in heads.items()}
-    training.trainer(CATALOG, (), split, Training(epochs=1), 0, lambda *_: None).fit(made)
+    workbench.trainer(split, epochs=1).fit(made)
     changed = {n for n, layer in heads.items() if not np.array_equal(layer.get_weights()[0], before[n][0])}
     assert changed == set(heads), "every layer learns, those of the heads too"
     saved = network.load(network.save(network.main_head(made), tmp_path), tmp_path)
@@ -312,6 +313,6 @@ def test_custom_cnn_halves_the_image_in_three_ways() -> None:
 
 
 def test_a_use_is_not_changed_by_building() -> None:
-    use = Use("mlp", CATALOG.resolve("architectures", "mlp").parameters)
-    network.build(CATALOG, use, images((8, 8, 1)))
+    use = CATALOG.resolve("architectures", "mlp")
+    workbench.build("mlp", images((8, 8, 1)))
     assert use == CATALOG.resolve("architectures", "mlp")

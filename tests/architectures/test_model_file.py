@@ -3,16 +3,18 @@
 import zipfile
 from pathlib import Path
 
+import factory
 import msgspec
 import numpy as np
 import pytest
+import workbench
 
 from bench.catalog import Catalog
 from bench.errors import Unsupported
+from bench.files import contents
 from bench.planning.compatibility import unsupported
-from bench.planning.tree import Node
-from bench.records import Cell, Record, Training, Use
-from bench.tasks import Home, Task
+from bench.records import Record
+from bench.tasks import Home, Node, Task
 from bench.work import data, evaluation, worker
 
 keras = pytest.importorskip("keras")
@@ -28,17 +30,21 @@ def softmax_network(*, outputs: int = 10, activation: str | None = "softmax") ->
     return keras.Model(inputs, keras.layers.Dense(outputs, activation=activation)(x))
 
 
+def files_of(path: Path, place: Path) -> dict[str, str]:
+    use = CATALOG.resolve("architectures", f"model_file(path='{path}')")
+    return contents.of_use(CATALOG, "architectures", use, place / "contents.json")
+
+
 def task_of(path: Path, place: Path, *, dataset: str = "digits", **parameters: object) -> Task:
     """Return the node of a model file as a worker is handed it."""
     inside = "".join(f", {key}={value!r}" for key, value in parameters.items())
-    cell = Cell(
+    cell = msgspec.structs.replace(
+        factory.cell(validation=0.0),
         dataset=CATALOG.resolve("datasets", dataset),
-        source="",
         architecture=CATALOG.resolve("architectures", f"model_file(path='{path}'{inside})"),
-        training=Training(validation=0.0),
     )
-    code = CATALOG.files("architectures", cell.architecture) | CATALOG.files("datasets", cell.dataset)
-    node = Node("n", "train", "n", cell, None, 0, "new", "", 0.0, code)
+    code = files_of(path, place) | contents.of_use(CATALOG, "datasets", cell.dataset, place / "contents.json")
+    node = Node(id="n", kind="train", cell_id="n", cell=cell, seed=None, fold=0, code=code)
     return Task(node, "s", Home(place / "home", "s"), (), None, None, threads=1, backend="tensorflow")
 
 
@@ -85,7 +91,7 @@ def test_every_format_is_judged_alike(tmp_path: Path, suffix: str) -> None:
     model = softmax_network()
     record = evaluated(exported(model, tmp_path / f"mine{suffix}"), tmp_path)
     assert record.status == "finished", record.error
-    split = data.prepare(CATALOG, Use("digits"), 0, 0.0)
+    split = workbench.prepare("digits")
     wanted = model.predict(split.test.x.astype(np.float32), verbose=0)
     assert record.value("accuracy") == pytest.approx((wanted.argmax(axis=1) == split.test.y).mean())
     loss = -np.log(wanted[np.arange(len(wanted)), split.test.y]).mean()
@@ -99,7 +105,7 @@ def test_every_format_is_judged_alike(tmp_path: Path, suffix: str) -> None:
 def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    model, images = softmax_network(), data.prepare(CATALOG, Use("digits"), 0, 0.0).train.x[:50]
+    model, images = softmax_network(), workbench.prepare("digits").train.x[:50]
     model.export(
         tmp_path / "mine.tflite",
         format="litert",
@@ -143,7 +149,7 @@ def test_one_probability_for_two_classes_is_enough(tmp_path: Path) -> None:
     model.layers[-1].bias.assign([-1.0])
     record = evaluated(exported(model, tmp_path / "m.keras"), tmp_path, dataset="breast_cancer")
     share = 1 / (1 + np.exp(1.0))
-    benign = data.prepare(CATALOG, Use("breast_cancer"), 0, 0.0).test.y == 0
+    benign = workbench.prepare("breast_cancer").test.y == 0
     assert record.value("accuracy") == pytest.approx(benign.mean())
     wanted = -(benign.mean() * np.log(1 - share) + (1 - benign.mean()) * np.log(share))
     assert record.value("loss") == pytest.approx(wanted, rel=1e-5)
@@ -196,7 +202,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path: Path, fault: 
 
 def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
     path = exported(softmax_network(), tmp_path / "mine.keras")
-    planned = CATALOG.files("architectures", CATALOG.resolve("architectures", f"model_file(path='{path}')"))
+    planned = files_of(path, tmp_path)
     exported(softmax_network(activation=None), path)
     task = task_of(path, tmp_path)
     record = worker.execute(msgspec.structs.replace(task, node=msgspec.structs.replace(task.node, code=planned)))
@@ -217,9 +223,9 @@ def test_what_a_file_cannot_go_through_is_known_before(
     tmp_path: Path, name: str, techniques: list[str], says: str
 ) -> None:
     (tmp_path / name).touch()
-    cell = task_of(tmp_path / name, tmp_path).node.cell
-    cards = CATALOG.card("datasets", "digits"), CATALOG.card("architectures", "model_file")
-    reason = unsupported(cell, *cards, tuple(CATALOG.card("techniques", t) for t in techniques), "tensorflow")
+    uses = tuple(CATALOG.resolve("techniques", technique) for technique in techniques)
+    cell = msgspec.structs.replace(task_of(tmp_path / name, tmp_path).node.cell, techniques=uses)
+    reason = unsupported(CATALOG, cell, "tensorflow")
     assert says in reason
     assert bool(says) is bool(reason)
 
@@ -245,7 +251,7 @@ def test_a_file_for_one_example_a_call_gets_one_at_a_time(tmp_path: Path) -> Non
     (tmp_path / "mine.tflite").write_bytes(converter.convert())
     record = evaluated(tmp_path / "mine.tflite", tmp_path)
     assert record.status == "finished", record.error
-    split = data.prepare(CATALOG, Use("digits"), 0, 0.0)
+    split = workbench.prepare("digits")
     answers = split.test.x.reshape(-1, 64).astype(np.float32) @ kernel.numpy()
     assert record.value("accuracy") == pytest.approx((answers.argmax(axis=1) == split.test.y).mean())
 

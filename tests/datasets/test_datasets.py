@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sample_data
+import workbench
 from PIL import Image
 
 from bench.catalog import OPTIONS, Catalog
@@ -24,7 +25,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def load(call: str) -> data.Dataset:
-    return data.load(CATALOG, CATALOG.resolve("datasets", call))
+    return workbench.load(call)
 
 
 @pytest.mark.parametrize("name", CATALOG.names("datasets"))
@@ -33,12 +34,13 @@ def test_every_dataset_is_as_its_literals_say(name: str, cache: Path, tmp_path: 
     call = sample_data.own_files(tmp_path).get(name, name)
     use, card = CATALOG.resolve("datasets", call), CATALOG.card("datasets", name)
     found = load(call)
-    assert found.task == card.literal("TASK", use)
-    assert (found.x.ndim == 4) is (card.literals["INPUT"] == "image")
-    if "SHAPE" in card.literals:
-        assert found.x.shape[1:] == card.literals["SHAPE"]
-        assert found.outputs == card.literal("OUTPUTS", use)
-        assert found.source == card.literals["HANDLE"]
+    facts = card.facts(use)
+    assert found.task == facts.task
+    assert (found.x.ndim == 4) is (facts.input == "image")
+    if facts.shape:
+        assert found.x.shape[1:] == facts.shape
+        assert found.outputs == facts.outputs
+        assert found.source == facts.handle
     assert (found.task == "regression") is (not found.classes)
     assert len(data.split(found, 0, 0.1).train) > 0
 
