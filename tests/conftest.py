@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.path.name not in SPREAD:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        items.sort(key=lambda item: item.path.name in SPREAD)  # last, so that no process waits for another's file
 
 
 def pytest_collection_finish() -> None:
