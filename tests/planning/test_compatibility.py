@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import factory
+import msgspec
 import pytest
 
 from bench.catalog import Catalog
 from bench.planning import plan, suite
+from bench.planning.compatibility import format_of, unsupported
+from bench.records import Cell
 
 CATALOG = Catalog()
 
@@ -100,3 +104,52 @@ def test_an_ensemble_has_all_seeds_as_parents_and_none_of_its_own(tmp_path: Path
     whole = made.steps[made.runs[0].id].node
     assert len(whole.parents) == 3
     assert made.steps[made.runs[1].id].node.parents == (whole.id,)
+
+
+@pytest.fixture
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put files of networks into the working folder; nothing is in them, as planning does not look inside."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("m.keras", "m.h5", "m.onnx", "m.pt", "M.TFLITE"):
+        Path(name).touch()
+
+
+def cell_of(dataset: str, architecture: str, *techniques: str, **training: str) -> Cell:
+    return msgspec.structs.replace(
+        factory.cell(**training),
+        dataset=CATALOG.resolve("datasets", dataset),
+        architecture=CATALOG.resolve("architectures", architecture),
+        techniques=tuple(CATALOG.resolve("techniques", call) for call in techniques),
+    )
+
+
+@pytest.mark.usefixtures("_files")
+@pytest.mark.parametrize(
+    ("dataset", "architecture", "techniques", "says"),
+    [
+        ("wine", "lenet5", (), "lenet5 takes image data, wine is table data"),
+        ("wine_quality(label_noise=0.1)", "mlp", (), "label_noise is about classes, wine_quality is"),
+        ("digits", "model_file(path='m.pt')", (), "m.pt: model_file reads .keras"),
+        ("digits", "model_file(path='m.keras')", ("dropout",), "model_file is not trained, and dropout acts"),
+        ("digits", "model_file(path='M.TFLITE')", ("quantize",), "quantize takes keras networks, model_file"),
+        ("digits", "model_file(path='m.keras')", ("ensemble",), "ensemble takes the networks of all seeds, model_file"),
+        ("digits", "model_file(path='m.keras')", ("quantize",), ""),
+        ("digits(label_noise=0.1)", "mlp", ("dropout", "prune", "quantize"), ""),
+        ("wine_quality(train_size=100)", "mlp", (), ""),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(
+    dataset: str, architecture: str, techniques: tuple[str, ...], says: str
+) -> None:
+    found = unsupported(CATALOG, cell_of(dataset, architecture, *techniques), "tensorflow")
+    assert found.startswith(says)
+    assert bool(found) is bool(says)
+
+
+@pytest.mark.usefixtures("_files")
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [("mlp", "keras"), ("model_file(path='m.h5')", "keras"), ("model_file(path='m.onnx')", "onnx")],
+)
+def test_the_format_of_a_network_is_known_from_its_file_name(call: str, wanted: str) -> None:
+    assert format_of(CATALOG, cell_of("digits", call)) == wanted
