@@ -1,6 +1,7 @@
 """Every task of the project: `nox -s bench-digits`, `nox -s tests`, `nox --list`."""
 
 import argparse
+import os
 from pathlib import Path
 
 import nox
@@ -11,6 +12,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
+# Where Python may not keep what it compiled, every process compiles TensorFlow anew, for 45 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 GROUPS = nox.project.load_toml("pyproject.toml")
 QUIET = {"NO_MKDOCS_2_WARNING": "1"}
 
