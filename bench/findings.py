@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from bench import stats, store, wording
 from bench.query import Query, fields_of
-from bench.records import Claim, Record, SuiteRecord
+from bench.records import Record
+from bench.suite_record import Claim, SuiteRecord
 
 Verdict = Literal["supported", "refuted", "undecided"]
 RunKey = tuple[str, int | None, int]

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import SuiteError, nearest
-from bench.records import SuiteCell, Use
+from bench.records import Use
+from bench.suite_record import SuiteCell
 
 Fields = Mapping[str, Any]
 """A run as an expression sees it; a list means that any of its items may match."""

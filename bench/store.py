@@ -18,7 +18,17 @@ from msgspec import Struct
 
 from bench import records
 from bench.errors import RecordError
-from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Record, Status, SuiteRecord, Use
+from bench.records import (
+    Artifact,
+    Cell,
+    Fault,
+    MeasureSpec,
+    NodeKind,
+    Record,
+    Status,
+    Use,
+)
+from bench.suite_record import SuiteRecord
 
 
 class Reading(Struct, frozen=True):

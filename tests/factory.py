@@ -19,28 +19,24 @@ from bench.records import (
     Artifact,
     Better,
     Cell,
-    Claim,
     Data,
     Diagnosis,
-    Exclusion,
     Fault,
     Hardware,
     Layer,
     Measurement,
     MeasureSpec,
     NodeKind,
-    PluginNote,
     Provenance,
     Record,
     Series,
     Status,
-    SuiteCell,
-    SuiteRecord,
     Timing,
     Training,
     Use,
     cell_id,
 )
+from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 from bench.tasks import BatchSamples, Sample
 
 CREATED = "2026-01-02T03:04:05Z"

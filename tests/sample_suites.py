@@ -5,7 +5,8 @@ from pathlib import Path
 from factory import CREATED, cell, digest, record, regression, suite_cell, suite_record, timed, unfinished
 
 from bench import store
-from bench.records import Claim, Exclusion, NodeKind, Record, SuiteCell, SuiteRecord, cell_id
+from bench.records import NodeKind, Record, cell_id
+from bench.suite_record import Claim, Exclusion, SuiteCell, SuiteRecord
 
 
 def digits_suite() -> tuple[SuiteRecord, list[Record]]:

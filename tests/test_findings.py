@@ -10,7 +10,8 @@ from sample_suites import digits_suite
 
 from bench.errors import SuiteError
 from bench.findings import Finding, final_records, judge
-from bench.records import Claim, Record
+from bench.records import Record
+from bench.suite_record import Claim
 
 PLAIN, AUGMENT = cell(), cell(techniques=["augment"])
 ROWS = [suite_cell(PLAIN, "plain"), suite_cell(AUGMENT, "augment")]

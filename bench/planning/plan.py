@@ -15,8 +15,8 @@ from bench.planning.history import History
 from bench.planning.suite import Suite
 from bench.planning.tree import Tree
 from bench.query import Query, fields_of
-from bench.records import SuiteCell
 from bench.store import Header
+from bench.suite_record import SuiteCell
 from bench.tasks import Node, run_id
 
 StepStatus = Literal["new", "cached", "stale", "failed", "unsupported", "excluded"]

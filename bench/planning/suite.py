@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -18,59 +18,22 @@ from bench.catalog import Catalog
 from bench.errors import PluginError, SuiteError, nearest
 from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
+from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of
 from bench.records import (
     Cell,
-    Claim,
-    Exclusion,
     MeasureSpec,
-    Momentum,
     NotNegative,
-    PluginNote,
     Positive,
-    SuiteCell,
-    SuiteRecord,
     Training,
     Use,
     canonical,
     cell_id,
 )
 from bench.store import now
+from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 
 MOST_CELLS = 1_000_000
-
-
-def _several(type_: Any) -> Any:
-    return Annotated[list[type_], msgspec.Meta(min_length=1)]
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """The training settings of a suite that says nothing of them; a cell holds them all, so these may change."""
-
-    epochs: Positive = 10
-    batch_size: Positive = 64
-    optimizer: str = "adam"
-    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
-    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    schedule: str = "constant"
-    warmup_epochs: NotNegative = 0
-    loss: str = "auto"
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
-    momentum: Momentum | None = None
-    """For suites from before `sgd(momentum=0.9)`: it goes to the optimizers that have one."""
-
-
-def _axes_of_training() -> type[msgspec.Struct]:
-    """Return `Settings` with every field optional and, beside its type, a list of it."""
-    fields = [
-        (field.name, Union[field.type, _several(field.type), None], None)  # noqa: UP007 (a type made at run time)
-        for field in msgspec.structs.fields(Settings)
-    ]
-    return msgspec.defstruct("TrainingAxes", fields, forbid_unknown_fields=True, kw_only=True, frozen=True)
-
-
-TrainingAxes = _axes_of_training()
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True):

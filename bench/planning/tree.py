@@ -19,8 +19,9 @@ from bench.planning.fingerprints import code_of, core
 from bench.planning.history import History
 from bench.planning.identity import CALLS, former_ids
 from bench.planning.suite import Suite
-from bench.records import Cell, MeasureSpec, NodeKind, SuiteCell, Use, cell_id
+from bench.records import Cell, MeasureSpec, NodeKind, Use, cell_id
 from bench.store import Header
+from bench.suite_record import SuiteCell
 from bench.tasks import Node, home, node_id, run_id, versions
 
 

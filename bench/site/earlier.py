@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import asdict
 
-from bench.records import Cell, Record, SuiteCell, SuiteRecord
+from bench.records import Cell, Record
+from bench.suite_record import SuiteCell, SuiteRecord
 
 
 def cells(suite: SuiteRecord, records: Iterable[Record]) -> list[SuiteCell]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from bench.records import Diagnosis, Record, Series, SuiteRecord
+from bench.records import Diagnosis, Record, Series
 from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
 from bench.site.model import Board
 from bench.site.rows import Metric, Row
 from bench.stats import Interval
+from bench.suite_record import SuiteRecord
 
 MOST_EFFECTS = 40
 """A chart of more rows is not read."""

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from bench import findings, stats
 from bench.errors import BenchError
 from bench.findings import Finding
-from bench.records import Record, SuiteCell, SuiteRecord, canonical
+from bench.records import Record, canonical
 from bench.site import earlier
 from bench.site.rows import METRICS, Metric, Row, row_of
 from bench.stats import Interval
+from bench.suite_record import SuiteCell, SuiteRecord
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import stats
-from bench.records import Record, SuiteCell, SuiteRecord, Use
+from bench.records import Record, Use
 from bench.site import figures
 from bench.site.charts import Figure
 from bench.site.deployments import machine
@@ -18,6 +18,7 @@ from bench.site.rows import Row
 from bench.site.tables import confusions, faults, leaderboard, per_class, provenance, scores
 from bench.stats import Difference
 from bench.store import Reading
+from bench.suite_record import SuiteCell, SuiteRecord
 
 
 class Page(Struct, frozen=True):

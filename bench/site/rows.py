@@ -8,9 +8,10 @@ from typing import Literal
 from msgspec import Struct
 
 from bench import findings, stats, store
-from bench.records import Diagnosis, Record, SuiteCell
+from bench.records import Diagnosis, Record
 from bench.site.deployments import Deployment, join
 from bench.stats import Interval, Score
+from bench.suite_record import SuiteCell
 
 RunKey = tuple[int | None, int]
 """Seed and fold."""

@@ -15,7 +15,15 @@ from bench.dataset_record import DatasetRecord
 from bench.errors import PluginError, SuiteError
 from bench.planning import identity, suite
 from bench.planning.proof import Proof
-from bench.records import SCHEMA, DataOptions, Record, SuiteRecord, Training, Use, cell_id
+from bench.records import (
+    SCHEMA,
+    DataOptions,
+    Record,
+    Training,
+    Use,
+    cell_id,
+)
+from bench.suite_record import SuiteRecord
 
 CATALOG = Catalog()
 ROOT = Path(__file__).parents[2]

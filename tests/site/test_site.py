@@ -17,11 +17,12 @@ import sample_suites
 from bench import stats, store
 from bench.catalog import Catalog
 from bench.query import Query, fields_of
-from bench.records import Claim, Diagnosis, Exclusion, Record, SuiteRecord, Use
+from bench.records import Diagnosis, Record, Use
 from bench.site import charts, drawing, figures, model
 from bench.site.contents import Site, gather
 from bench.site.pages import again, only
 from bench.site.rendering import destination
+from bench.suite_record import Claim, Exclusion, SuiteRecord
 
 HOSTILE = "</title><script>alert('x')</script><img src=x onerror=alert(1)>"
 
