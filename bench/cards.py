@@ -246,7 +246,7 @@ def _literals(
             continue
         try:
             value = ast.literal_eval(node.value)
-        except ValueError as error:
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
             raise PluginError(f"{place}: {name} must be a plain literal, as the file is not run to read it") from error
         _check_literal(place, name, value, parameters)
         yield name, value
@@ -285,7 +285,7 @@ def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
         try:
             value = None if default is None else ast.literal_eval(default)
-        except ValueError as error:
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
             raise PluginError(f"{path}:{argument.lineno}: the default of '{argument.arg}' is not a literal") from error
         annotation = ast.unparse(argument.annotation) if argument.annotation else ""
         found.append(Parameter(argument.arg, annotation, value, required=default is None))

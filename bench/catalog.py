@@ -200,6 +200,8 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {}
     for keyword in tree.keywords:
         assert keyword.arg is not None
+        if keyword.arg in values:
+            raise PluginError(f"'{text}': {keyword.arg} is said twice")
         try:
             value = ast.literal_eval(keyword.value)
             # Complex numbers, sets, bytes and infinities are Python literals but not JSON.

@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from msgspec import Struct
 from bench import store
 from bench.catalog import Catalog
 from bench.errors import BenchError
+from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
-from bench.records import Record, Use
+from bench.records import Record, Use, canonical
 from bench.store import Header, now, write_atomic
 from bench.tasks import PACKAGES, Node, commit, versions
 
@@ -78,13 +80,16 @@ def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
             yield from (Outcome(group, len(groups[group]), False, str(error)) for group in batch)
             continue
         for group in batch:
-            one, count = first[group], len(groups[group])
+            one = first[group]
+            code = without_files(one.header.provenance.code)
+            count = sum(without_files(other.header.provenance.code) == code for other in groups[group])
             before, after = probed[group]
             if reason := _difference(one, before, after):
                 yield Outcome(group, count, False, reason)
             else:
                 proof = _proof(group, one, before, after, head)
-                name = f"{one.header.cell_id}-{one.node.kind}-{head[:8]}.json"
+                state = sha256(canonical((group, without_files(one.header.provenance.code)))).hexdigest()
+                name = f"{one.header.cell_id}-{one.node.kind}-{state[:8]}-{head[:8]}.json"
                 write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n")
                 yield Outcome(group, count, True, f"{proof.before.commit[:12]} and {head[:12]} do the same")
 
@@ -179,18 +184,28 @@ def _suite(cells: list[dict[str, Any]], stale: Sequence[Stale], catalog: Catalog
     for cell, one in zip(cells, stale, strict=True):
         datasets.append(_here(catalog, "datasets", cell["dataset"], _few(one) if shorten else {}))
         architectures.append(_here(catalog, "architectures", cell["architecture"], {}))
-        recipes.append([str(Use(**use)) for use in cell["techniques"]])
+        recipes.append([str(_without_seeds(Use(**use))) for use in cell["techniques"]])
     return {
         "title": "Probe",
         "datasets": list(dict.fromkeys(datasets)),
         "architectures": list(dict.fromkeys(architectures)),
         "recipes": {f"recipe{i}": list(recipe) for i, recipe in enumerate(dict.fromkeys(map(tuple, recipes)))},
         "training": training,
-        "seeds": [0, 1] if seed is None else [seed],
+        "seeds": _seeds(stale[0]) if seed is None else [seed],
         "folds": [stale[0].node.fold],
         "measure": {"runtimes": []},
         "threads": made.threads,
     }
+
+
+def _seeds(one: Stale) -> list[int]:
+    """Return the seeds whose networks a network without a seed was made of; any will do for one from a file."""
+    named = [use.parameters[OF_SEEDS] for use in one.header.cell.techniques if OF_SEEDS in use.parameters]
+    return list(named[0]) if named else [0]
+
+
+def _without_seeds(use: Use) -> Use:
+    return Use(use.name, {key: value for key, value in use.parameters.items() if key != OF_SEEDS})
 
 
 def _few(one: Stale) -> dict[str, int]:
@@ -246,6 +261,9 @@ def _difference(one: Stale, before: Record, after: Record) -> str:
     for record, code, when in ((before, one.header.provenance.code, "then"), (after, one.node.code, "now")):
         if without_files(record.provenance.code) != without_files(code):
             return f"the code that ran for {when} is not the record's"
+        wanted, here = group_of(one.header).device, record.provenance.device.partition(":")[0]
+        if here != wanted:
+            return f"probed on a {here}, the records are of a {wanted}"
         if record.status != "finished" or record.artifact is None:
             return f"{record.status} with the code of {when}: {record.error.message if record.error else ''}"
     assert before.artifact is not None and after.artifact is not None
@@ -257,6 +275,8 @@ def _difference(one: Stale, before: Record, after: Record) -> str:
     for curve in before.series:
         if series.get((curve.name, curve.split)) != curve:
             return f"the curve of {curve.name} ({curve.split}) has changed"
+    if before.tables != after.tables:
+        return "the tables have changed"
     if before.correct != after.correct or before.confusion != after.confusion:
         return "other examples are answered rightly"
     if before.artifact.digest != after.artifact.digest:

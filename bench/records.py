@@ -365,5 +365,12 @@ def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
         from bench.upgrades import upgraded
 
         return msgspec.json.decode(msgspec.json.encode(upgraded(msgspec.json.decode(text))), type=kind)
-    except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
+    except (
+        msgspec.DecodeError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # the steps between schemas take what they find
         raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error

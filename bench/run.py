@@ -97,7 +97,8 @@ def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
     for step in plan.steps.values():
         if step.status == "unsupported" and step.record is None and step.node.kind in {"train", "derive"}:
             task = local.task_of(step.node, settings, threads=settings.threads)
-            made.append(failure(task, "unsupported", "Unsupported", step.reason))
+            kind = "ParentFailed" if step.node.parents else "Unsupported"
+            made.append(failure(task, "unsupported", kind, step.reason))
             store.write(settings.results, made[-1])
     return made
 

@@ -60,6 +60,7 @@ def test_a_call_gets_its_defaults_and_types() -> None:
         ("architectures", "custom_cnn(width=", "cannot read the call"),
         ("architectures", "__import__('os').system('true')", "is not a plugin call"),
         ("techniques", "dropout(rate=1e400)", "plain number"),
+        ("techniques", "dropout(rate=0.1, rate=0.2)", "rate is said twice"),
         ("techniques", "dropout(rate=1j)", "plain number"),
         ("techniques", "dropout(rate=open('x'))", "plain number"),
         ("diagnostics", "calibration(x=1)", "has bins"),

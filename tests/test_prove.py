@@ -13,9 +13,10 @@ import msgspec
 import pytest
 from conftest import ROOT
 
-from bench import records, store
+from bench import prove, records, store
 from bench.planning import proof
 from bench.planning.proof import Probe, Proof
+from bench.records import Table
 from bench.tasks import Node
 
 NET = '''"""Net: one hidden layer
@@ -200,6 +201,26 @@ def test_proofs_make_a_chain_and_hold_for_their_group_alone() -> None:
     assert proofs.equal(longer, node_of("c")), "of more epochs, too"
     assert proofs.equal(header_of("a", **{"files/x": "1"}), node_of("c", **{"files/x": "1"}))
     assert not proofs.equal(header_of("a", **{"files/x": "1"}), node_of("c", **{"files/x": "2"}))
+
+
+def test_nothing_is_proved_on_another_kind_of_device() -> None:
+    header, node, record = header_of("a"), node_of("b"), factory.record()
+    made = msgspec.structs.replace(header.provenance, device="gpu:0")
+    stale = prove.Stale(node, msgspec.structs.replace(header, provenance=made), record, {})
+    before = msgspec.structs.replace(
+        record, provenance=msgspec.structs.replace(record.provenance, code={"training": "a"})
+    )
+    after = msgspec.structs.replace(
+        record, provenance=msgspec.structs.replace(record.provenance, code={"training": "b"})
+    )
+    assert prove._difference(stale, before, after) == "probed on a cpu, the records are of a gpu"
+    here = prove.Stale(node, header, record, {})
+    assert prove._difference(here, before, after) == ""
+    table = Table("T", ("a",), ((1.0,),))
+    assert (
+        prove._difference(here, before, msgspec.structs.replace(after, tables={"t": table}))
+        == "the tables have changed"
+    )
 
 
 def test_a_proof_of_unknown_commits_is_ignored_and_named(tmp_path: Path) -> None:

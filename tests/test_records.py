@@ -59,7 +59,19 @@ def test_a_newer_record_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b'{"schema": 1}', b'{"schema": "1"}', b"\xff\xfe", b'{"schema": 0}']
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"schema": 1, "cell": null}',
+        b'{"schema": 1, "cells": 5}',
+        b'{"schema": 1, "created": 5}',
+        b'{"schema": 1}',
+        b'{"schema": "1"}',
+        b"\xff\xfe",
+        b'{"schema": 0}',
+    ],
 )
 def test_a_broken_record_is_named_and_skipped(tmp_path: Path, text: bytes) -> None:
     store.write(tmp_path, factory.record())

@@ -16,8 +16,8 @@ from bench.records import NodeKind
 PLUMBING = {"cards", "catalog", "errors", "records", "stats", "store", "tasks"}
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 CORE = {
-    "train": ("work/training", "work/evaluation", "work/network", "work/deployment"),
-    "derive": ("work/training", "work/evaluation", "work/network", "work/deployment"),
+    "train": ("work/recipe", "work/training", "work/evaluation", "work/network", "work/deployment"),
+    "derive": ("work/recipe", "work/training", "work/evaluation", "work/network", "work/deployment"),
     "measure": ("measure/latency",),
     "diagnose": ("work/evaluation", "work/deployment"),
 }

@@ -13,6 +13,8 @@ from bench.records import Cell, Training, Use, cell_id
 CALLS = {"optimizer": "optimizers", "schedule": "schedules", "loss": "losses"}
 """Training settings that are calls of plugins, with the kind of each."""
 Recipes = Mapping[str, Sequence[str]]
+OF_SEEDS = "seeds"
+"""Stands among the parameters of a technique that takes the networks of all seeds: which these are."""
 
 
 def source_of(catalog: Catalog, dataset: Use) -> str:
@@ -34,35 +36,52 @@ def training_of(catalog: Catalog, written: Mapping[str, Any]) -> Training:
         if "momentum" in parse_call(written["optimizer"])[1]:
             raise PluginError(f"momentum is said twice: in {written['optimizer']} and beside it")
         values["optimizer"] = Use(use.name, use.parameters | {"momentum": float(momentum)})
+    return _checked(values)
+
+
+def _changed(catalog: Catalog, training: Training, settings: Mapping[str, Any]) -> Training:
+    """Return training settings with some of them changed; the others stay as they were resolved."""
+    changed = {key: catalog.resolve(CALLS[key], value) if key in CALLS else value for key, value in settings.items()}
+    return _checked({name: getattr(training, name) for name in training.__struct_fields__} | changed)
+
+
+def _checked(values: Mapping[str, Any]) -> Training:
     try:
-        return msgspec.convert({**values, **{key: msgspec.to_builtins(values[key]) for key in CALLS}}, Training)
+        return msgspec.convert(msgspec.to_builtins(values), Training)
     except msgspec.ValidationError as error:
         fault, _, place = str(error).replace("`", "").partition(" - at $.")
         raise PluginError(f"{place}: {fault[0].lower()}{fault[1:]}") from error
 
 
-def complete(catalog: Catalog, cell: Cell, recipes: Recipes, inside: tuple[str, ...] = ()) -> Cell:
+def complete(
+    catalog: Catalog, cell: Cell, recipes: Recipes, inside: tuple[str, ...] = (), seeds: Sequence[int] = ()
+) -> Cell:
     """Return a cell with every cell that its techniques name, such as a teacher, resolved within it.
 
     A cell is named by the call of its architecture, all else being equal but for the recipe, which
     is empty; or by `cell(architecture=…, recipe=…, techniques=[…], dataset=…, epochs=…)`, each of
-    these and of the training settings optional. `inside` are the recipes being resolved.
+    these and of the training settings optional. `inside` are the recipes being resolved, `seeds`
+    those of the suite, which are part of what a technique of all seeds makes.
     """
 
     def value_of(value: Any) -> Any:
         if isinstance(value, str):
-            return {"cell": msgspec.json.decode(msgspec.json.encode(_named(catalog, cell, value, recipes, inside)))}
+            return _plain(_named(catalog, cell, value, recipes, inside, seeds))
         return [value_of(item) for item in value] if isinstance(value, list) else value
 
     techniques = []
     for use in cell.techniques:
         named = [p.name for p in catalog.card("techniques", use.name).parameters if p.names_cells]
         resolved = {key: value_of(use.parameters[key]) for key in named if key in use.parameters}
+        if catalog.card("techniques", use.name).facts(use).seeds:
+            resolved[OF_SEEDS] = list(seeds)
         techniques.append(Use(use.name, use.parameters | resolved))
     return msgspec.structs.replace(cell, techniques=tuple(techniques))
 
 
-def _named(catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tuple[str, ...]) -> Cell:
+def _named(
+    catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tuple[str, ...], seeds: Sequence[int]
+) -> Cell:
     name, given = parse_call(text)
     if name != "cell":
         given = {"architecture": text}
@@ -72,7 +91,12 @@ def _named(catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tu
         if key not in known:
             every = (*known, *Training.__struct_fields__)
             raise PluginError(f"'{text}': a cell has no '{key}'{nearest(key, every)} (it has {', '.join(every)})")
+    for key in ("architecture", "recipe", "dataset", *CALLS):
+        if not isinstance((given | settings).get(key, ""), str):
+            raise PluginError(f"'{text}': {key} must be a call in quotes")
     recipe, calls = given.get("recipe"), given.get("techniques", [])
+    if not isinstance(calls, list) or not all(isinstance(call, str) for call in calls):
+        raise PluginError(f"'{text}': techniques must be a list of calls in quotes")
     if recipe is not None:
         if recipe not in recipes:
             raise PluginError(f"'{text}': no recipe '{recipe}'{nearest(str(recipe), recipes)}")
@@ -84,8 +108,7 @@ def _named(catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tu
         calls, inside = recipes[recipe], (*inside, recipe)
     training = cell.training
     if settings:
-        before = {key: str(value) if key in CALLS else value for key, value in _fields(training).items()}
-        training = training_of(catalog, before | settings)
+        training = _changed(catalog, training, settings)
     dataset = catalog.resolve("datasets", given["dataset"]) if "dataset" in given else cell.dataset
     found = Cell(
         dataset=dataset,
@@ -96,11 +119,12 @@ def _named(catalog: Catalog, cell: Cell, text: str, recipes: Recipes, inside: tu
         techniques=tuple(catalog.resolve("techniques", call) for call in calls),
         training=training,
     )
-    return complete(catalog, found, recipes, inside)
+    return complete(catalog, found, recipes, inside, seeds)
 
 
-def _fields(training: Training) -> dict[str, Any]:
-    return {name: getattr(training, name) for name in training.__struct_fields__}
+def _plain(cell: Cell) -> dict[str, Any]:
+    """Return a cell as it stands among a technique's parameters."""
+    return {"cell": msgspec.json.decode(msgspec.json.encode(cell))}
 
 
 def former_ids(catalog: Catalog, cell: Cell) -> tuple[str, ...]:
@@ -130,4 +154,15 @@ def _forms(catalog: Catalog, cell: Cell) -> list[Cell]:
 
 
 def _forms_of(catalog: Catalog, kind: str, use: Use) -> list[Use]:
-    return [use, *catalog.former_uses(kind, use)]
+    """Return a use under all names, of the cells within it, too."""
+    named = use.cells()
+    inner = [[_forms(catalog, cell) for cell in cells] for cells in named.values()]
+    found = []
+    for chosen in product(*(product(*forms) for forms in inner)):
+        values = {}
+        for key, cells in zip(named, chosen, strict=True):
+            plain = [_plain(cell) for cell in cells]
+            values[key] = plain if isinstance(use.parameters[key], list) else plain[0]
+        form = Use(use.name, use.parameters | values)
+        found += [form, *catalog.former_uses(kind, form)]
+    return found

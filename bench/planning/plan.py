@@ -171,7 +171,7 @@ class _Judge:
         for parent in parents:
             if parent.status in {"failed", "unsupported"}:
                 fault = "failed" if parent.status == "failed" else "cannot work"
-                return parent.status, f"its parent {parent.node.id} {fault}", None
+                return parent.status, f"its parent {parent.node.id} {fault}", executions[-1] if executions else None
         if node.kind == "measure":
             before, executions = executions, [header for header in executions if self._is_here(header, node)]
             if before and not executions:
@@ -190,7 +190,7 @@ class _Judge:
     def _unrecorded(self, node: Node, parents: list[Step]) -> tuple[StepStatus, str, Header | None]:
         # Records of schema 1 hold what diagnostics found in the network's own record.
         kept = parents[0].record if node.diagnostic and parents else None
-        if node.diagnostic and kept is not None and node.diagnostic.name in kept.diagnostics:
+        if node.diagnostic and kept is not None and self._tree.is_told_by(node.diagnostic, kept):
             if parents[0].due:
                 return "stale", f"its parent {parents[0].node.id} runs again", None
             return "cached", f"recorded {kept.created} with the network", None
@@ -208,10 +208,12 @@ class _Judge:
             return "stale", "asked for with --fresh", record
         if not good and record.error is not None and record.error.type == "NotInstalled":
             return "new", f"{record.error.message} when it was tried; tried again", record
+        if not good and record.error is not None and record.error.type == "ParentFailed":
+            return "stale", "tried again", record
         if not good and record.status == "unsupported":
             return "new", f"unsupported on the backend {record.provenance.backend}, not tried on {backend}", record
         if not good:
-            if self._retry_failed or (record.error is not None and record.error.type == "ParentFailed"):
+            if self._retry_failed:
                 return "stale", "tried again", record
             why = record.error.message if record.error else "no reason kept"
             return "failed", f"{record.status} before: {why}", record
@@ -249,9 +251,9 @@ class _Judge:
 
 
 def _cannot_work(header: Header, backend: str) -> bool:
-    """Tell whether a record says that a node cannot work here; that a package was missing says nothing for ever."""
-    missing = header.error is not None and header.error.type == "NotInstalled"
-    return header.status == "unsupported" and header.provenance.backend == backend and not missing
+    """Tell whether a record says that a node cannot work here; what lacked a package or a parent may work one day."""
+    passing = header.error is not None and header.error.type in {"NotInstalled", "ParentFailed"}
+    return header.status == "unsupported" and header.provenance.backend == backend and not passing
 
 
 def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], steps: dict[str, Step]) -> list[Run]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bench import records
 from bench.errors import RecordError
-from bench.records import SCHEMA, Cell
+from bench.records import SCHEMA, Cell, Use
 from bench.store import Header, read_file
 from bench.tasks import Node
 
@@ -95,7 +95,7 @@ def group_of(header: Header) -> Group:
         source=cell.source,
         dataset=str(cell.dataset),
         architecture=str(cell.architecture),
-        techniques=tuple(str(use) for use in cell.techniques),
+        techniques=tuple(_told(use) for use in cell.techniques),
         optimizer=str(training.optimizer),
         schedule=str(training.schedule),
         loss=str(training.loss),
@@ -104,6 +104,17 @@ def group_of(header: Header) -> Group:
         backend=header.provenance.backend,
         device=header.provenance.device.partition(":")[0],
     )
+
+
+def _told(use: Use) -> str:
+    """Return a technique with what a proof must know of the cells that it names."""
+    inside = [
+        f"{cell.source} {cell.dataset} {training.optimizer} {training.schedule} {training.loss} {training.precision}"
+        for cells in use.cells().values()
+        for cell in cells
+        for training in [cell.training]
+    ]
+    return " ".join((str(use), *inside))
 
 
 def read(results: Path) -> tuple[Proofs, list[str]]:

@@ -300,7 +300,7 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
             training=training,
         )
         try:
-            cell = complete(catalog, cell, written.recipes, (recipe,))
+            cell = complete(catalog, cell, written.recipes, (recipe,), written.seeds)
         except PluginError as error:
             raise source.error(str(error), "recipes", recipe) from error
         parts = [labels["architectures"][j], recipe, varied, labels["datasets"][i] if len(datasets) > 1 else ""]

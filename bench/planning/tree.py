@@ -87,13 +87,11 @@ class Tree:
     def _parents(self, kind: NodeKind, cell: Cell, seed: int | None, fold: int) -> tuple[str, ...]:
         """Add the nodes whose networks a node needs and return their ids."""
         found = []
-        acting = cell.techniques
         if kind == "derive":
             prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
             seeds = self._seeds(prefix) if seed is None else (seed,)
             found = [self._add_network(prefix, cell_id(prefix), one, fold).id for one in seeds]
-            acting = cell.techniques[-1:]
-        for use in acting:
+        for use in cell.techniques:  # whoever trains on does so with all of them
             for cells in use.cells().values():
                 for other in cells:
                     one = seed if seed is not None else self._seeds(other)[0]
@@ -140,6 +138,10 @@ class Tree:
             self._former[node.cell_id] = former_ids(self._catalog, node.cell)
         return self.history.of(node, (node.cell_id, *self._former[node.cell_id]))
 
+    def is_told_by(self, diagnostic: Use, network: Header) -> bool:
+        """Tell whether a network's own record, of schema 1, holds what a diagnostic finds; its defaults were used."""
+        return diagnostic.name in network.diagnostics and not self._catalog.variant("diagnostics", diagnostic)
+
     def cost_s(self, node: Node) -> float:
         """Predict a node's seconds."""
         return self.history.cost_s(node.kind, node.cell_id, node.cell, node.measure or node.diagnostic)
@@ -163,8 +165,10 @@ class Tree:
         """Tell whether a diagnostic has something to say of a cell; if not, that is no fault of the cell."""
         facts = self._catalog.card("diagnostics", use.name).facts(use)
         data = self._catalog.card("datasets", cell.dataset.name).facts(cell.dataset)
-        return (facts.tasks is None or (data.task or "classification") in facts.tasks) and (
-            facts.input in {None, "any", data.input or "image"}
+        return (
+            (facts.tasks is None or (data.task or "classification") in facts.tasks)
+            and facts.input in {None, "any", data.input or "image"}
+            and (facts.backends is None or self.backend in facts.backends)
         )
 
     def _watches(self, use: Use, cell: Cell) -> bool:

@@ -15,6 +15,13 @@ import keras
 from bench.work.training import Trainer
 
 
+class _Swap(keras.callbacks.SwapEMAWeights):
+    """Begins each stage of a training anew, as the optimizer does."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._ema_weights_in_model = False
+
+
 def optimizer(optimizer: keras.optimizers.Optimizer, *, momentum: float = 0.99) -> keras.optimizers.Optimizer:
     """Return the optimizer, keeping the mean of the weights."""
     optimizer.use_ema, optimizer.ema_momentum = True, momentum
@@ -24,5 +31,5 @@ def optimizer(optimizer: keras.optimizers.Optimizer, *, momentum: float = 0.99) 
 
 def callbacks(trainer: Trainer) -> list[keras.callbacks.Callback]:
     """Put the mean in place at the end of each epoch, before any other callback looks at the weights."""
-    trainer.callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    trainer.callbacks.insert(0, _Swap(swap_on_epoch=True))
     return []

@@ -35,7 +35,7 @@ def after(job: Job) -> Product:
     if not groups(job.learn.facts):
         return Product(keras.Model(inputs, layers.Average()(answers), name="ensemble"))
     parts = [
-        ops.log(layers.Average()([ops.softmax(answer[:, group], axis=1) for answer in answers]))
+        ops.log(ops.maximum(layers.Average()([ops.softmax(answer[:, group], axis=1) for answer in answers]), 1e-30))
         for group in groups(job.learn.facts)
     ]
     outputs = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]

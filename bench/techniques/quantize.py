@@ -13,7 +13,6 @@ a quarter of the size, a third of the latency
 
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,7 +26,7 @@ GIVES = "litert"
 
 def after(job: training.Job, *, examples: int = 300) -> training.Product:
     """Return the file of the int8 network."""
-    network = keras.models.load_model(job.parent.path, compile=False)
+    network = job.parent.network
     chosen = np.random.default_rng(job.seed).permutation(len(job.learn.train))[:examples]
 
     def representative() -> Iterator[list[np.ndarray]]:

@@ -43,8 +43,10 @@ def fit(
     stages: int = 3,
 ) -> Product:
     """Train in stages, the layers near the answer first."""
+    if stages < 1:
+        raise Unsupported(f"stages={stages}: a training has at least one")
     layers = _weighted(model)
-    shares = {"features": [0.0], "full": [1.0], "progressive": [i / (stages - 1) for i in range(stages)]}[mode]
+    shares = {"features": [0.0], "full": [1.0], "progressive": [i / max(stages - 1, 1) for i in range(stages)]}[mode]
     done, epochs = [], trainer.settings.epochs
     for i, share in enumerate(shares):
         first, last = epochs * i // len(shares), epochs * (i + 1) // len(shares)

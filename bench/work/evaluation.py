@@ -43,7 +43,7 @@ class Outcome:
 
     Attributes:
         outputs: The network's logits on the test set, (n, classes), or values (n, 1).
-        split: The data, as the network was trained and tested on.
+        split: The data as the cell names it, before any technique changed what there was to learn.
         file: The network's file.
         series: Curves of its training, with those that a `watch` door left.
     """

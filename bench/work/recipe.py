@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from bench.catalog import Catalog
+from bench.errors import Unsupported
 from bench.records import Cell, Use, cell_id
 from bench.work import network
 from bench.work.data import SEED, Learn
@@ -38,6 +39,8 @@ class Recipe:
         for key, cells in use.cells().items():
             if key in given:
                 networks = [self._asked(cell_id(cell)) for cell in cells]
+                for one in networks:
+                    _ = one.network  # loaded before anything is traced: JAX would lose its weights
                 given[key] = networks if isinstance(given[key], list) else networks[0]
         return partial(getattr(self._catalog.load(kind, use.name), door), **given)
 
@@ -77,6 +80,8 @@ class Recipe:
             build=partial(self.build, learn),
         )
         for use in self._cell.techniques:
+            if "validation" in self._catalog.card("techniques", use.name).facts(use).needs and not learn.validation:
+                raise Unsupported(f"{use.name} selects on the validation part, and no example is in it")
             made.batch_doors += self.doors("batch", [use])
             made.optimizer_doors += self.doors("optimizer", [use])
             for wrap in self.doors("loss", [use]):

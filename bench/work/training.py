@@ -1,6 +1,7 @@
 """The one fit loop, on any Keras backend, that all techniques share."""
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -350,8 +351,12 @@ class Trained:
 
     @cached_property
     def network(self) -> keras.Model:
-        """The network, for inference or further training; loaded once."""
-        return keras.models.load_model(self.path, compile=False)
+        """The network, for inference or further training; loaded once, and no draw of the run is spent on it."""
+        state = random.getstate()
+        try:
+            return keras.models.load_model(self.path, compile=False)
+        finally:
+            random.setstate(state)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return its answers to raw examples as logits (n, classes), or values (n, 1), as tensors without gradient."""

@@ -226,7 +226,9 @@ def _figures(product: training.Product) -> list[Measurement]:
 
 def _named(task: Task, cell: str) -> Artifact:
     """Return what the node was given of a cell that a technique names."""
-    return next(artifact for name, artifact in task.parents.items() if name.startswith(cell))
+    found = [artifact for name, artifact in task.parents.items() if name.startswith(cell)]
+    assert found, f"{task.node.id} was not given a network of {cell}"
+    return found[0]
 
 
 def _trained(task: Task, learn: data.Learn, artifact: Artifact) -> training.Trained:

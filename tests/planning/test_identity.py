@@ -179,6 +179,12 @@ def test_a_teacher_may_differ_in_all_that_a_cell_has() -> None:
         ("cell(epochs='many')", "epochs: expected int, got str"),
         ("cell(recipe='b', techniques=['dropout'])", "name a recipe or techniques, not both"),
         ("mlp(", "cannot read the call"),
+        ("cell(techniques=5)", "techniques must be a list of calls in quotes"),
+        ("cell(techniques='dropout')", "techniques must be a list of calls in quotes"),
+        ("cell(dataset=5)", "dataset must be a call in quotes"),
+        ("cell(recipe=['a'])", "recipe must be a call in quotes"),
+        ("cell(optimizer=5)", "optimizer must be a call in quotes"),
+        ("mlp(width=3, width=4)", "width is said twice"),
     ],
 )
 def test_a_cell_that_cannot_be_meant_is_refused_with_the_recipes_line(tmp_path: Path, call: str, says: str) -> None:
@@ -189,6 +195,42 @@ def test_a_cell_that_cannot_be_meant_is_refused_with_the_recipes_line(tmp_path: 
         suite.read(tmp_path / "mine.yaml", CATALOG)
     assert says in str(error.value)
     assert str(error.value).startswith(f"{tmp_path / 'mine.yaml'}:")
+
+
+def test_students_of_a_renamed_teacher_are_found(tmp_path: Path) -> None:
+    text = "def build(inputs, outputs): ...\n"
+    before, after = own(tmp_path / "a", text, "old"), own(tmp_path / "b", "FORMERLY = {'old': 'new'}\n" + text, "new")
+
+    def student(catalog: Catalog) -> Any:
+        made = factory.cell()
+        use = catalog.resolve("techniques", "distill(teacher='old')")
+        return identity.complete(catalog, msgspec.structs.replace(made, techniques=(use,)), {})
+
+    assert cell_id(student(before)) in identity.former_ids(after, student(after))
+
+
+def test_a_teachers_settings_stay_as_they_were_resolved(tmp_path: Path) -> None:
+    (tmp_path / "optimizers").mkdir()
+    (tmp_path / "optimizers" / "opt.py").write_text(
+        "ADDED = {'k': 0.0}\ndef optimizer(rate, weight_decay, *, k: float = 0.5): ...\n"
+    )
+    catalog = Catalog([tmp_path])
+    made = factory.cell(optimizer=catalog.resolve("optimizers", "opt(k=0.0)"))
+    use = catalog.resolve("techniques", 'distill(teacher="cell(epochs=3)")')
+    found = identity.complete(catalog, msgspec.structs.replace(made, techniques=(use,)), {})
+    (teacher,) = found.techniques[0].cells()["teacher"]
+    assert teacher.training == msgspec.structs.replace(made.training, epochs=3)
+
+
+def test_an_ensemble_of_other_seeds_is_another_cell(tmp_path: Path) -> None:
+    def ids(seeds: str) -> list[str]:
+        text = "title: T\ndatasets: [digits]\narchitectures: [mlp]\nrecipes: {a: [ensemble], b: []}\nseeds: "
+        (tmp_path / "mine.yaml").write_text(text + seeds)
+        return [row.cell_id for row in suite.read(tmp_path / "mine.yaml", CATALOG).cells]
+
+    (three, plain), (two, same) = ids("[0, 1, 2]"), ids("[0, 1]")
+    assert three != two
+    assert plain == same
 
 
 def test_a_momentum_beside_the_optimizer_goes_to_those_that_have_one(tmp_path: Path) -> None:

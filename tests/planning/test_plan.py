@@ -12,7 +12,7 @@ from bench.errors import SuiteError
 from bench.measure.hardware import hardware
 from bench.planning import fingerprints, plan, suite
 from bench.query import Query
-from bench.records import Artifact, Record
+from bench.records import Artifact, Fault, Record
 from bench.store import write
 from bench.tasks import Node, versions
 
@@ -266,10 +266,22 @@ def test_a_timing_of_an_earlier_network_is_taken_again(place: Path) -> None:
     )
 
 
+def test_what_failed_for_its_parent_alone_is_tried_again(place: Path) -> None:
+    made = execute(place)
+    for name, record in made.items():
+        if record.node == "derive" and record.seed == 0 and "quantize" not in name:
+            error = Fault(type="ParentFailed", message="its parent did not finish")
+            failed = msgspec.structs.replace(record, status="unsupported", error=error, artifact=None)
+            write(place / "results", msgspec.structs.replace(failed, created=factory.LATER))
+            next((place / "results").rglob(f"{record.cell_id}/derive-s0-20260102*")).unlink()
+    (run,) = planned(place, only=Query("recipe=small and seed=0")).runs
+    assert (run.status, run.reason) == ("stale", "tried again")
+
+
 def test_a_diagnosis_of_schema_1_stands_in_the_networks_own_record(place: Path) -> None:
     text = SUITE + "diagnostics: [calibration]"
     found = factory.record().diagnostics
     execute(place, diagnostics=found)
     assert set(statuses(planned(place, text)).values()) == {"cached"}
     other = planned(place, text.replace("[calibration]", '["calibration(bins=5)"]'))
-    assert set(statuses(other).values()) == {"cached"}, "which never said with which parameters"
+    assert set(statuses(other).values()) == {"new"}, "with other parameters it says something else"

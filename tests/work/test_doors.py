@@ -193,6 +193,15 @@ def test_a_teacher_is_trained_once_for_all_its_students(tmp_path: Path) -> None:
     assert only_teacher.artifact.digest != plain.artifact.digest
 
 
+@pytest.mark.parametrize("last", ["prune(epochs=4)", "quantize"])
+def test_what_a_student_becomes_knows_its_teacher(tmp_path: Path, last: str) -> None:
+    found = workbench.run(tmp_path, suite(f'["distill(teacher=\'mlp(width=16, depth=1)\')", "{last}"]'))
+    assert [(one.node, one.status) for one in found] == [("train", "finished")] * 2 + [("derive", "finished")]
+    teacher, student, derived = (one.artifact.digest for one in found if one.artifact)
+    assert found[2].parents == (student, teacher)
+    assert derived != student
+
+
 def test_the_distance_to_a_teacher_is_that_of_softened_probabilities(
     learn: data.Learn, batch: tuple[Any, Any, Any], tmp_path: Path
 ) -> None:
@@ -237,6 +246,20 @@ def test_transfer_lends_all_layers_but_the_last_and_wakes_them_in_stages(learn: 
     after = frozen.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(after[:-2], given[:-2], strict=True))
     assert not np.array_equal(after[-2], lent[-2])
+
+
+def test_stages_go_together_with_the_mean_of_weights(tmp_path: Path) -> None:
+    call = "transfer(source='mlp(width=4, depth=1)', stages=2)"
+    found = of_node(workbench.run(tmp_path, suite(f'["{call}", ema]', training="epochs: 4, batch_size: 32")))
+    assert [one.error for one in found] == [None, None]
+    assert (found[1].value("accuracy") or 0) > 0.2, "what was learned is not lost between stages"
+
+
+def test_early_stopping_without_a_validation_example_is_refused(tmp_path: Path) -> None:
+    (record,) = workbench.run(tmp_path, suite("[early_stopping]").replace("train_size=200", "train_size=40"))
+    assert record.status == "unsupported"
+    assert record.error is not None
+    assert "no example is in it" in record.error.message
 
 
 def test_an_ensemble_is_one_network_of_all_seeds(tmp_path: Path) -> None:
