@@ -122,7 +122,8 @@ def test_a_run_leaves_all_that_was_promised(trained: Path) -> None:
         (name, part) for name in ("accuracy", "loss") for part in ("train", "validation")
     }
     assert len(record.series[0].values) == 6
-    assert record.diagnostics["calibration"].series[0].axis == "confidence"
+    (looked_at,) = named(trained, recipe="baseline", node="diagnose")
+    assert looked_at.diagnostics["calibration"].series[0].axis == "confidence"
     assert record.provenance.threads == 1
 
 
@@ -201,7 +202,8 @@ def test_a_loss_that_is_not_finite_is_a_diverged_run(tmp_path: Path) -> None:
     )
     done = bench(tmp_path, "run", "mine", "--only", "recipe=baseline")
     assert done.returncode == 1, done.stdout
-    (record,) = store.read(tmp_path / "results").records
+    record, *rest = store.read(tmp_path / "results").records
+    assert [one.error.type for one in rest if one.error] == ["ParentFailed"] * len(rest)
     assert record.status == "diverged"
     assert record.error is not None
     assert "lower the learning rate" in record.error.message
