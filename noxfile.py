@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests, and print what the quick ones cover; `nox -s tests -- -m "not slow"` runs those alone."""
     session.install("-e", ".", *group("tests"))
     # One process for each core, each of which takes up to 3 GB.
-    words = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--benchmark-disable"]
+    words = ["-n", "logical", "--maxprocesses", "4", "--benchmark-disable"]
     if session.posargs:
         session.run("pytest", *words, *session.posargs)
         return

@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() else None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say for `--dist loadgroup` which tests must go to one process."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if item.path.name not in SPREAD:
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        items.sort(key=lambda item: item.path.name in SPREAD)  # last, so that no process waits for another's file
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in one process, but for those of `SPREAD`, which are handed out one by one, last."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if Path(file).name in SPREAD else file
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish() -> None:
