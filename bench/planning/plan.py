@@ -15,6 +15,7 @@ from bench.planning.history import History
 from bench.planning.suite import Suite
 from bench.planning.tree import Tree
 from bench.query import Query, fields_of
+from bench.records import Use
 from bench.store import Header
 from bench.suite_record import SuiteCell
 from bench.tasks import Node, run_id
@@ -188,14 +189,21 @@ class _Judge:
         return self._recorded(node, parents, standing)
 
     def _unrecorded(self, node: Node, parents: list[Step]) -> tuple[StepStatus, str, Header | None]:
-        # Records of schema 1 hold what diagnostics found in the network's own record.
-        kept = parents[0].record if node.diagnostic and parents else None
-        if node.diagnostic and kept is not None and self._tree.is_told_by(node.diagnostic, kept):
+        if node.diagnostic and (told := self._told_by_network(node.diagnostic, parents[0])):
             if parents[0].due:
                 return "stale", f"its parent {parents[0].node.id} runs again", None
-            return "cached", f"recorded {kept.created} with the network", None
+            return "cached", f"recorded {told.created} with the network", None
         near = self._tree.history.lacks_only_parameters(node.cell) if node.kind in {"train", "derive"} else ""
         return "new", f"no record yet{f': {near}' if near else ''}", None
+
+    def _told_by_network(self, diagnostic: Use, parent: Step) -> Header | None:
+        """Return the record of the standing network, of schema 1, that holds what a diagnostic finds."""
+        made = parent.record.artifact if parent.record else None
+        for header in self._tree.executions(parent.node):
+            same = made is not None and header.artifact is not None and header.artifact.digest == made.digest
+            if same and self._tree.is_told_by(diagnostic, header):
+                return header
+        return None
 
     def _recorded(
         self, node: Node, parents: list[Step], standing: list[Header]

@@ -7,6 +7,7 @@ import factory
 import msgspec
 import pytest
 
+from bench import store
 from bench.catalog import Catalog
 from bench.errors import SuiteError
 from bench.measure.hardware import hardware
@@ -283,5 +284,9 @@ def test_a_diagnosis_of_schema_1_stands_in_the_networks_own_record(place: Path) 
     found = factory.record().diagnostics
     execute(place, diagnostics=found)
     assert set(statuses(planned(place, text)).values()) == {"cached"}
+    for record in store.read(place / "results").records:
+        if record.node == "train":
+            write(place / "results", msgspec.structs.replace(record, diagnostics={}, created=factory.LATER))
+    assert set(statuses(planned(place, text)).values()) == {"cached"}, "of the same network, made again"
     other = planned(place, text.replace("[calibration]", '["calibration(bins=5)"]'))
     assert set(statuses(other).values()) == {"new"}, "with other parameters it says something else"
