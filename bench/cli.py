@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from bench.planning.plan import Plan
     from bench.planning.suite import Suite
 
-KINDS = ("architectures", "datasets", "techniques", "runtimes", "diagnostics", "suites")
+KINDS = (
+    "architectures",
+    "datasets",
+    "techniques",
+    "optimizers",
+    "schedules",
+    "losses",
+    "runtimes",
+    "diagnostics",
+    "suites",
+)
+"""As `bench.cards` has them, which `bench --help` need not wait for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

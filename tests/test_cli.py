@@ -15,7 +15,7 @@ import pytest
 import sample_suites
 from conftest import ROOT
 
-from bench import cli, store
+from bench import cards, cli, store
 from bench.catalog import KINDS, Catalog
 
 HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
@@ -186,3 +186,7 @@ def test_every_verb_and_plugin_is_documented() -> None:
     names = {name for kind in KINDS for name in Catalog().names(kind)}
     for call in re.findall(r"`(\w+)\(.*?\)`", readme):
         assert call in names
+
+
+def test_every_kind_of_plugin_can_be_listed() -> None:
+    assert (*cards.KINDS, "suites") == cli.KINDS
