@@ -251,6 +251,8 @@ def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
         need_artifacts=options.artifacts,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
     )
+    for note in made.notes:
+        print(f"bench: {note}", file=sys.stderr)
     return suite, catalog, made
 
 

@@ -234,8 +234,9 @@ def test_a_proof_of_unknown_commits_is_ignored_and_named(tmp_path: Path) -> None
     (folder / "known.json").write_bytes(msgspec.json.encode(a_proof("a", "b", (head, head))))
     (folder / "unknown.json").write_bytes(msgspec.json.encode(a_proof("b", "c", (head, "0" * 40))))
     (folder / "broken.json").write_text("{")
-    proofs, problems = proof.read(tmp_path / "results")
-    assert proofs.equal(header_of("a"), node_of("b"))
-    assert not proofs.equal(header_of("a"), node_of("c"))
-    assert "broken.json: not a record" in problems[0]
-    assert f"unknown.json: proves nothing here: no commit {'0' * 40}; fetch it" in problems[1]
+    found = proof.read(tmp_path / "results")
+    assert found.proofs.equal(header_of("a"), node_of("b"))
+    assert not found.proofs.equal(header_of("a"), node_of("c"))
+    assert ["broken.json: not a record" in problem for problem in found.problems] == [True]
+    (note,) = found.notes
+    assert f"unknown.json: proved nothing here, as there is no commit {'0' * 12}; fetch the history" in note

@@ -72,6 +72,8 @@ class Plan(Struct, frozen=True):
     """Cells that the suite had when it was run before and has no more; their records stay."""
     problems: tuple[str, ...]
     """Broken records and proofs that were skipped."""
+    notes: tuple[str, ...] = ()
+    """What a person should know and is no fault."""
 
     @property
     def cost_s(self) -> float:
@@ -97,7 +99,7 @@ def make(
     failed before, with `need_artifacts` also what left no network on this machine.
     """
     found, problems = store.headers(results)
-    proofs, faults = proof.read(results)
+    proved = proof.read(results)
     tree = Tree(suite, catalog, History(found), backend)
 
     def wanted(row: SuiteCell, seed: int | None, fold: int) -> bool:
@@ -113,7 +115,7 @@ def make(
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
         raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
     own = {name for *_, names in picked for name in names}
-    judge = _Judge(tree, proofs, fresh=own if fresh else set(), retry_failed=retry_failed)
+    judge = _Judge(tree, proved.proofs, fresh=own if fresh else set(), retry_failed=retry_failed)
     for node in tree.nodes.values():
         judge.step(node)
     steps = _revive(judge.steps, artifacts, needed=own if need_artifacts else set())
@@ -129,7 +131,8 @@ def make(
         runs=tuple(runs),
         steps=steps,
         earlier=len(tree.earlier()),
-        problems=(*problems, *faults),
+        problems=(*problems, *proved.problems),
+        notes=proved.notes,
     )
 
 

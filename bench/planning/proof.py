@@ -117,10 +117,20 @@ def _told(use: Use) -> str:
     return " ".join((str(use), *inside))
 
 
-def read(results: Path) -> tuple[Proofs, list[str]]:
-    """Read all proofs, and a line for each that was skipped: broken, or of commits that are not here."""
+class Reading(Struct, frozen=True):
+    """The proofs of a results folder."""
+
+    proofs: Proofs
+    problems: tuple[str, ...]
+    """One line for each broken file."""
+    notes: tuple[str, ...]
+    """What was left aside and is no fault: proofs of commits that are not here, as in a shallow clone."""
+
+
+def read(results: Path) -> Reading:
+    """Read all proofs; those of commits that are not here count for nothing."""
     found: dict[Path, Proof] = {}
-    problems = []
+    problems, notes = [], []
     for path in sorted((results / FOLDER).glob("*.json")):
         try:
             found[path] = read_file(path, Proof)
@@ -129,11 +139,14 @@ def read(results: Path) -> tuple[Proofs, list[str]]:
     if found:
         named = {commit for proof in found.values() for commit in (proof.before.commit, proof.after.commit)}
         unknown = _unknown(named, results)
-        for path, proof in list(found.items()):
-            if missing := {proof.before.commit, proof.after.commit} & unknown:
-                problems.append(f"{path}: proves nothing here: no commit {', '.join(sorted(missing))}; fetch it")
-                del found[path]
-    return Proofs(list(found.values())), problems
+        idle = [path for path, proof in found.items() if {proof.before.commit, proof.after.commit} & unknown]
+        if idle:
+            missing = ", ".join(sorted(commit[:12] for commit in unknown))
+            more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
+            cure = "fetch the history (git fetch --unshallow)"
+            notes.append(f"{idle[0]}{more}: proved nothing here, as there is no commit {missing}; {cure}")
+            found = {path: proof for path, proof in found.items() if path not in idle}
+    return Reading(Proofs(list(found.values())), tuple(problems), tuple(notes))
 
 
 def _unknown(commits: set[str], folder: Path) -> set[str]:
