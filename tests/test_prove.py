@@ -199,8 +199,12 @@ def test_proofs_make_a_chain_and_hold_for_their_group_alone() -> None:
     assert not proofs.equal(msgspec.structs.replace(elsewhere, provenance=moved), node_of("c"))
     longer = msgspec.structs.replace(header_of("a"), cell=factory.cell(epochs=99))
     assert proofs.equal(longer, node_of("c")), "of more epochs, too"
-    assert proofs.equal(header_of("a", **{"files/x": "1"}), node_of("c", **{"files/x": "1"}))
-    assert not proofs.equal(header_of("a", **{"files/x": "1"}), node_of("c", **{"files/x": "2"}))
+    modules = a_proof("a", "b", ("1", "2"))
+    code = {**modules.after.code, "files/tables": "3"}  # a module of bench
+    modules = msgspec.structs.replace(modules, after=msgspec.structs.replace(modules.after, code=code))
+    assert proof.Proofs([modules]).equal(header_of("a"), node_of("b", **{"files/tables": "3"}))
+    assert proofs.equal(header_of("a", **{"file:x": "1"}), node_of("c", **{"file:x": "1"}))
+    assert not proofs.equal(header_of("a", **{"file:x": "1"}), node_of("c", **{"file:x": "2"}))
 
 
 def test_nothing_is_proved_on_another_kind_of_device() -> None:

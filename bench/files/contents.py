@@ -9,10 +9,13 @@ from bench.catalog import Catalog
 from bench.records import Use
 from bench.store import write_atomic
 
+PREFIX = "file:"
+"""Of a person's own files among the fingerprints of code, where `files/…` are modules of bench."""
+
 
 def of_use(catalog: Catalog, kind: str, use: Use, cache: Path) -> dict[str, str]:
-    """Return the fingerprints of a person's own files that a use names, as `files/<path>`."""
-    return {f"files/{path}": fingerprint(Path(path), cache) for path in catalog.paths(kind, use).values()}
+    """Return the fingerprints of a person's own files that a use names, as `file:<path>`."""
+    return {f"{PREFIX}{path}": fingerprint(Path(path), cache) for path in catalog.paths(kind, use).values()}
 
 
 def fingerprint(path: Path, cache: Path) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bench import records
 from bench.errors import RecordError
+from bench.files.contents import PREFIX
 from bench.records import SCHEMA, Cell, Use
 from bench.store import Header, read_file
 from bench.tasks import Node
@@ -167,11 +168,11 @@ def _unknown(commits: set[str], folder: Path) -> set[str]:
 
 def without_files(code: Mapping[str, str]) -> dict[str, str]:
     """Return the code alone, without a person's own files."""
-    return {name: value for name, value in code.items() if not name.startswith("files/")}
+    return {name: value for name, value in code.items() if not name.startswith(PREFIX)}
 
 
 def _files(code: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in code.items() if name.startswith("files/")}
+    return {name: value for name, value in code.items() if name.startswith(PREFIX)}
 
 
 def _state(code: Mapping[str, str]) -> str:

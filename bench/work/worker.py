@@ -248,7 +248,7 @@ def _verify_files(task: Task, catalog: Catalog) -> None:
     for kind, use in (("datasets", cell.dataset), ("architectures", cell.architecture)):
         for name, found in contents.of_use(catalog, kind, use, task.home.contents).items():
             if task.node.code.get(name) != found:
-                raise DataError(f"{name.removeprefix('files/')}: changed since the run was planned; run again")
+                raise DataError(f"{name.removeprefix(contents.PREFIX)}: changed since the run was planned; run again")
 
 
 def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:

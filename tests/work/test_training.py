@@ -244,4 +244,4 @@ def test_a_table_with_gaps_and_categories_goes_the_whole_way(tmp_path: Path) -> 
     (tmp_path / "mine.csv").write_text("\n".join(["a,b,colour,target,kind", *rows[5:]]) + "\n")
     again = bench(tmp_path, "plan", "mine").stdout
     assert "changed since" in again
-    assert "files/mine.csv" in again
+    assert "file:mine.csv" in again
