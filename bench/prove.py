@@ -88,7 +88,7 @@ def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
                 yield Outcome(group, count, False, reason)
             else:
                 proof = _proof(group, one, before, after, head)
-                state = sha256(canonical((group, without_files(one.header.provenance.code)))).hexdigest()
+                state = sha256(canonical((group, code))).hexdigest()
                 name = f"{one.header.cell_id}-{one.node.kind}-{state[:8]}-{head[:8]}.json"
                 write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n")
                 yield Outcome(group, count, True, f"{proof.before.commit[:12]} and {head[:12]} do the same")
@@ -167,9 +167,7 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
 
 def _is_mixed(one: Stale) -> bool:
     cell = one.header.cell
-    return any(
-        inner.dataset != cell.dataset for use in cell.techniques for named in use.cells().values() for inner in named
-    )
+    return any(inner.dataset != cell.dataset for inner in cell.named)
 
 
 def _suite(cells: list[dict[str, Any]], stale: Sequence[Stale], catalog: Catalog, *, shorten: bool) -> dict[str, Any]:

@@ -130,6 +130,11 @@ class Cell(Struct, frozen=True, kw_only=True):
     techniques: tuple[Use, ...] = ()
     training: Training
 
+    @property
+    def named(self) -> tuple["Cell", ...]:
+        """The cells that its techniques name, such as teachers."""
+        return tuple(cell for use in self.techniques for cells in use.cells().values() for cell in cells)
+
 
 class MeasureSpec(Struct, frozen=True):
     """What a `measure` node measures."""

@@ -109,7 +109,7 @@ def make(
     picked: list[tuple[SuiteCell, int | None, int, list[str]]] = []
     for row in suite.cells:
         for fold in suite.written.folds:
-            for seed in tree.seeds(row):
+            for seed in tree.seeds(row.cell):
                 if wanted(row, seed, fold):
                     picked.append((row, seed, fold, tree.add_run(row, seed, fold)))
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
@@ -123,7 +123,7 @@ def make(
         _excluded(row, reason, seed, fold)
         for row, reason in suite.excluded
         for fold in suite.written.folds
-        for seed in tree.seeds(row)
+        for seed in tree.seeds(row.cell)
         if wanted(row, seed, fold)
     ]
     return Plan(

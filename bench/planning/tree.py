@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.cards import Card
 from bench.catalog import Catalog
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, format_of, is_seeded, unsupported
@@ -41,11 +42,8 @@ class Tree:
         self._code: dict[tuple[NodeKind, str], dict[str, str]] = {}
         self._files: dict[str, dict[str, str]] = {}
 
-    def seeds(self, row: SuiteCell) -> Sequence[int | None]:
+    def seeds(self, cell: Cell) -> Sequence[int | None]:
         """Return the suite's seeds, or None alone for a cell that has one network for all of them."""
-        return self._seeds(row.cell)
-
-    def _seeds(self, cell: Cell) -> Sequence[int | None]:
         return self.suite.written.seeds if is_seeded(self._catalog, cell) else (None,)
 
     def add_run(self, row: SuiteCell, seed: int | None, fold: int) -> list[str]:
@@ -89,19 +87,15 @@ class Tree:
         found = []
         if kind == "derive":
             prefix = msgspec.structs.replace(cell, techniques=cell.techniques[:-1])
-            seeds = self._seeds(prefix) if seed is None else (seed,)
+            seeds = self.seeds(prefix) if seed is None else (seed,)
             found = [self._add_network(prefix, cell_id(prefix), one, fold).id for one in seeds]
-        for use in cell.techniques:  # whoever trains on does so with all of them
-            for cells in use.cells().values():
-                for other in cells:
-                    one = seed if seed is not None else self._seeds(other)[0]
-                    one = one if is_seeded(self._catalog, other) else None
-                    found.append(self._add_network(other, cell_id(other), one, fold).id)
+        for other in cell.named:  # whoever trains on does so with the teachers of all techniques
+            own = self.seeds(other)
+            found.append(self._add_network(other, cell_id(other), seed if seed in own else own[0], fold).id)
         return tuple(dict.fromkeys(found))
 
     def _add_diagnosis(self, network: Node, use: Use) -> str:
-        code = code_of(self._catalog.card("diagnostics", use.name)) | core("diagnose")
-        return self._add_below(network, "diagnose", code, diagnostic=use)
+        return self._add_below(network, "diagnose", self._catalog.card("diagnostics", use.name), diagnostic=use)
 
     def _add_measure(self, network: Node, spec: MeasureSpec) -> str:
         card = self._catalog.card("runtimes", spec.runtime.name)
@@ -109,7 +103,7 @@ class Tree:
         name = self._add_below(
             network,
             "measure",
-            code_of(card) | core("measure"),
+            card,
             measure=spec,
             packages=versions(facts.packages),
         )
@@ -117,7 +111,9 @@ class Tree:
             self.reasons[name] = f"{spec.name} needs the Keras backend {' or '.join(facts.backends)}"
         return name
 
-    def _add_below(self, network: Node, kind: NodeKind, code: dict[str, str], **does: Any) -> str:
+    def _add_below(self, network: Node, kind: NodeKind, card: Card, **does: Any) -> str:
+        if (kind, card.name) not in self._code:
+            self._code[kind, card.name] = code_of(card) | core(kind)
         node = Node(
             id=node_id(network.id, does.get("measure"), does.get("diagnostic")),
             kind=kind,
@@ -125,7 +121,7 @@ class Tree:
             cell=network.cell,
             seed=network.seed,
             fold=network.fold,
-            code=code,
+            code=self._code[kind, card.name],
             parents=(network.id,),
             **does,
         )
@@ -206,7 +202,4 @@ def _within(cell: Cell) -> list[Cell]:
     found = [cell]
     for i in range(len(cell.techniques)):
         found.append(msgspec.structs.replace(cell, techniques=cell.techniques[:i]))
-    for use in cell.techniques:
-        for cells in use.cells().values():
-            found += [inner for other in cells for inner in _within(other)]
-    return found
+    return found + [inner for other in cell.named for inner in _within(other)]
