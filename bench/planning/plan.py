@@ -120,7 +120,7 @@ def make(
         judge.step(node)
     steps = _revive(judge.steps, artifacts, needed=own if need_artifacts else set())
     runs = _runs(picked, steps) + [
-        _excluded(row, reason, seed, fold)
+        _run(row, seed, fold, "excluded", f"excluded: {reason}")
         for row, reason in suite.excluded
         for fold in suite.written.folds
         for seed in tree.seeds(row.cell)
@@ -275,22 +275,7 @@ def _runs(picked: list[tuple[SuiteCell, int | None, int, list[str]]], steps: dic
         cost = sum(steps[i].cost_s for i in needed if steps[i].due and i not in counted)
         counted |= set(needed)
         telling = _telling([steps[name] for name in own])
-        runs.append(
-            Run(
-                id=own[0],
-                cell_id=row.cell_id,
-                label=row.label,
-                recipe=row.recipe,
-                dataset=row.dataset,
-                architecture=row.architecture,
-                seed=seed,
-                fold=fold,
-                status=telling.status,
-                reason=telling.reason,
-                cost_s=round(cost, 2),
-                nodes=tuple(needed),
-            )
-        )
+        runs.append(_run(row, seed, fold, telling.status, telling.reason, round(cost, 2), tuple(needed)))
     return runs
 
 
@@ -317,7 +302,15 @@ def _with_parents(own: list[str], steps: dict[str, Step]) -> list[str]:
     return list(found)
 
 
-def _excluded(row: SuiteCell, reason: str, seed: int | None, fold: int) -> Run:
+def _run(
+    row: SuiteCell,
+    seed: int | None,
+    fold: int,
+    status: StepStatus,
+    reason: str,
+    cost_s: float = 0.0,
+    nodes: tuple[str, ...] = (),
+) -> Run:
     return Run(
         id=run_id(row.cell_id, seed, fold),
         cell_id=row.cell_id,
@@ -327,8 +320,8 @@ def _excluded(row: SuiteCell, reason: str, seed: int | None, fold: int) -> Run:
         architecture=row.architecture,
         seed=seed,
         fold=fold,
-        status="excluded",
-        reason=f"excluded: {reason}",
-        cost_s=0.0,
-        nodes=(),
+        status=status,
+        reason=reason,
+        cost_s=cost_s,
+        nodes=nodes,
     )
