@@ -24,10 +24,10 @@ DOORS = {
     "optimizers": ("optimizer",),
     "schedules": ("factor",),
     "losses": ("loss",),
-    "runtimes": ("deploy",),
+    "runtimes": ("deploy", "convert"),
     "diagnostics": ("diagnose", "watch"),
 }
-"""The functions that make a file a plugin of its kind; a diagnostic must have the first, the others any."""
+"""The functions that make a file a plugin of its kind; diagnostics and runtimes must have the first, the others any."""
 KINDS = tuple(DOORS)
 
 Input = Literal["image", "table", "any"]
@@ -65,8 +65,6 @@ class Facts(Struct, frozen=True):
     """Of an `after` technique: the networks that it starts from."""
     gives: ArtifactFormat | None = None
     """Of an `after` technique: the network that it makes; `keras` unless said."""
-    isolate: str = ""
-    """Nodes of different values never share a worker process."""
     needs: tuple[Literal["validation"], ...] = ()
     """Parts of the data without which a technique cannot work."""
     seeds: Literal["all"] | None = None
@@ -75,6 +73,10 @@ class Facts(Struct, frozen=True):
     """`Cell` parameters whose networks must answer the question of the cell's own dataset."""
     accepts: tuple[ArtifactFormat, ...] = ("keras",)
     """Of a runtime: the networks that it runs."""
+    converts: dict[ArtifactFormat, str] = {}
+    """Of a runtime: suffix of the file that its `convert` makes of a network, by the formats that it does not run."""
+    light: bool = False
+    """Of a runtime: whether it needs neither Keras nor TensorFlow to run, and so is timed without them."""
     packages: tuple[str, ...] = ()
     """Of a runtime: what it consists of; their versions are part of a timing's identity."""
 
@@ -82,11 +84,11 @@ class Facts(Struct, frozen=True):
 LITERALS = {
     "architectures": "INPUT TASKS BACKENDS SMALLEST_SIDE PREPARATION FORMATS PATHS NO_PATHS",
     "datasets": "INPUT TASK HANDLE SHAPE OUTPUTS PATHS NO_PATHS",
-    "techniques": "INPUT TASKS BACKENDS TAKES GIVES ISOLATE NEEDS SEEDS AGREES",
+    "techniques": "INPUT TASKS BACKENDS TAKES GIVES NEEDS SEEDS AGREES",
     "optimizers": "BACKENDS",
     "schedules": "BACKENDS",
     "losses": "BACKENDS TASKS",
-    "runtimes": "BACKENDS ACCEPTS PACKAGES",
+    "runtimes": "BACKENDS ACCEPTS CONVERTS LIGHT PACKAGES",
     "diagnostics": "INPUT TASKS BACKENDS",
 }
 """The fields of `Facts` that a plugin of each kind may state, in capitals."""

@@ -80,12 +80,11 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Train and measure what is due of a suite, and leave records."""
-    from bench.run import run_suite
+    from bench.run import run_suite, settings_of
 
     suite, catalog, made = _plan(options)
-    stands_failed = run_suite(
-        suite, made, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout
-    )
+    settings = settings_of(suite, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout)
+    stands_failed = run_suite(suite, made, catalog, settings)
     return FAILED if stands_failed else _name_problems(made.problems)
 
 

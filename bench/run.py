@@ -5,6 +5,7 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -22,39 +23,36 @@ from bench.tasks import commit, failure, home, node_id, run_id
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
 
 
-def run_suite(
-    suite: Suite,
-    plan: Plan,
-    catalog: Catalog,
-    *,
-    results: Path,
-    workers: int | None,
-    timeout_s: float | None,
-    worker: str = "bench.work.worker",
-) -> bool:
-    """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
-    console = Console()
+def settings_of(
+    suite: Suite, catalog: Catalog, *, results: Path, workers: int | None, timeout_s: float | None
+) -> local.Settings:
+    """Return how a suite is run here."""
     threads = suite.written.threads or hardware().cores
     head, dirty = commit()
-    due = [step for step in plan.steps.values() if step.due]
-    side_by_side = len([step for step in due if step.node.kind in {"train", "derive"}])
-    settings = local.Settings(
+    return local.Settings(
         suite=suite.name,
         results=results,
         home=home(),
         plugins=catalog.folders,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
         threads=threads,
-        workers=max(1, min(workers or _workers(threads), side_by_side)),  # an idle one takes ten seconds to start
+        workers=workers or _workers(threads),
         timeout_s=timeout_s or suite.written.timeout_s,
         commit=head,
         dirty=dirty,
-        worker=worker,
     )
+
+
+def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settings) -> bool:
+    """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
+    console = Console()
+    due = [step for step in plan.steps.values() if step.due]
+    side_by_side = max(1, len([step for step in due if step.node.kind != "measure"]))
+    settings = msgspec.structs.replace(settings, workers=min(settings.workers, side_by_side))
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)
 
     def ready() -> None:
-        store.write_suite(results, suite.record(catalog))
+        store.write_suite(settings.results, suite.record(catalog))
 
     if console.is_terminal and due:
         with LiveWatch(plan, settings.workers, console) as watch:

@@ -45,8 +45,6 @@ class Node(Struct, frozen=True):
     diagnostic: Use | None = None
     watches: tuple[Use, ...] = ()
     """Diagnostics that look on while it trains."""
-    isolate: str = ""
-    """Nodes of different values never share a worker process."""
     packages: dict[str, str] = {}
     """Versions here of what a measured runtime consists of."""
 

@@ -1,12 +1,14 @@
 """A worker without TensorFlow, so that the whole flow can be tested in seconds.
 
-It does what `bench.work.worker` promises: `execute` returns a record and leaves an artifact, `sample`
-returns timings. Magic learning rates make it crash, hang, diverge or raise.
+It does what `bench.work.worker` and `bench.measure.timing` promise: `execute` returns a record and
+leaves an artifact, `prepare` a file of examples, `sample` returns timings.
+Magic learning rates make it crash, hang, diverge or raise.
 """
 
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import factory
 
@@ -48,7 +50,14 @@ def execute(task: Task) -> Record:
     )
 
 
-def sample(task: Task) -> Sample:
+def prepare(task: Task) -> Path:
+    task.folder.mkdir(parents=True)
+    (task.folder / "examples").write_text(task.node.id)
+    return task.folder / "examples"
+
+
+def sample(task: Task, examples: Path) -> Sample:
+    assert examples.read_text() == task.node.id
     assert task.parent is not None
     assert (task.home.artifacts / task.parent.file).exists()
     spec = task.node.measure

@@ -62,13 +62,11 @@ def trainer(learn: data.Learn, techniques: tuple[str, ...] = (), seed: int = 0, 
     return recipe("mlp", techniques, **settings).trainer(learn, seed, lambda *_: None)
 
 
-def deploy(runtime: str, artifact: Artifact, path: Any, conversions: Any, threads: int = 1) -> Any:
+def deploy(runtime: str, artifact: Artifact, home: Home, threads: int = 1) -> Any:
     """Return a network deployed on a runtime."""
-    from bench.work.deployment import Deployable
+    from bench.work import deployment
 
-    use = CATALOG.resolve("runtimes", runtime)
-    network = Deployable(artifact, path, threads, conversions)
-    return CATALOG.load("runtimes", use.name).deploy(network, **CATALOG.given("runtimes", use, "deploy"))
+    return deployment.deploy(CATALOG, CATALOG.resolve("runtimes", runtime), home, artifact, threads)
 
 
 def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> list[Record]:

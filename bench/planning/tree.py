@@ -75,7 +75,6 @@ class Tree:
             code={} if reason else self._code_of(kind, cell, name),
             parents=() if reason else self._parents(kind, cell, seed, fold),
             watches=tuple(use for use in self.suite.diagnostics if self._watches(use, cell)) if kind == "train" else (),
-            isolate=cards[-1].facts(cell.techniques[-1]).isolate if kind == "derive" else "",
         )
         self.nodes[run] = node
         if reason:

@@ -1,37 +1,39 @@
 """Nodes → worker processes of this machine → records.
 
-Trainings share the machine, as many at a time as there are workers; then measurements have it to
-themselves, one after the other, each in several fresh processes. A worker that crashes or runs
-out of time is replaced, and its node leaves a record that says so.
+Every node has a fresh process. Trainings share the machine, as many at a time as there are
+workers; then measurements have it to themselves, one after the other, each in several processes.
+A process that crashes or runs out of time leaves a record that says so.
 """
 
 import random
 import shutil
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures import TimeoutError as FutureTimeout
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from pebble import ProcessExpired, ProcessPool
 
 from bench import store
+from bench.catalog import Catalog
 from bench.errors import DataError, Unsupported, first_line
 from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Series, Status, Use
 from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import hold
-from bench.runner.process import call, environment, start
+from bench.runner.process import environment
 from bench.runner.watch import Watch
+from bench.runner.workers import Died, Job, Kind, Late, Workers
 from bench.tasks import Home, Node, Progress, Sample, Task, failure, provenance, record
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 24
-"""Measure nodes that share their fresh processes; an interruption loses no more than these."""
+"""Measure nodes whose processes take turns; an interruption loses no more than these."""
+WORKER = "bench.work.worker"
+"""Has `execute` and `prepare`; tests put a light one in its place."""
+TIMER = "bench.measure.timing"
+"""Has `sample`, and imports no framework."""
 
 
 class Settings(Struct, frozen=True):
@@ -47,8 +49,13 @@ class Settings(Struct, frozen=True):
     timeout_s: float | None
     commit: str | None
     dirty: bool | None
-    worker: str = "bench.work.worker"
-    """Module with `execute` and `sample`; tests put a light one in its place."""
+    worker: str = WORKER
+    timer: str = TIMER
+
+    def kind(self, threads: int, *, light: bool = False) -> Kind:
+        """Return what the processes of nodes import, and under which variables."""
+        modules = (self.timer,) if light else (self.worker, self.timer)
+        return Kind.of(*modules, variables=environment(self.backend, threads))
 
 
 def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
@@ -61,81 +68,86 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
     if not due:
         ready()
         return []
-    execution = _Execution(plan, settings, watch)
+    workers = Workers(settings.home.logs / "workers.log")
+    workers.warm_up(settings.kind(settings.threads))
     try:
+        execution = _Execution(plan, settings, watch, workers)
         with hold(alone=False, waiting=watch.waiting), execution.interrupt:
             execution.fetch({str(node.cell.dataset): node.cell.dataset for node in due})
             ready()
-            execution.networks([node for node in due if node.kind != "measure"])
-        measures = [node for node in due if node.kind == "measure"]
+            execution.networks(due)
+        measures = [node for node in due if node.id in execution.examples]
         for i in range(0, len(measures), MEASURED_TOGETHER):
             with hold(alone=True, waiting=watch.waiting), execution.interrupt:
                 execution.measures(measures[i : i + MEASURED_TOGETHER])
+        return execution.records
     finally:
-        execution.stop()
-    return execution.records
+        workers.stop()  # or a process might still write to what is deleted now
+        shutil.rmtree(settings.home.scratch, ignore_errors=True)
 
 
 class _Execution:
     """What is known while a plan runs."""
 
-    def __init__(self, plan: Plan, settings: Settings, watch: Watch) -> None:
+    def __init__(self, plan: Plan, settings: Settings, watch: Watch, workers: Workers) -> None:
         self.records: list[Record] = []
         self.interrupt = Interrupt()
+        self.examples: dict[str, Path] = {}
+        """What a prepared `measure` node is timed on."""
         self._plan = plan
         self._settings = settings
         self._watch = watch
-        self._pools: dict[str, ProcessPool] = {}
+        self._workers = workers
+        self._catalog = Catalog(settings.plugins)
         self._made: dict[str, Artifact] = {}
         self._series: dict[str, tuple[Series, ...]] = {}
         for name, step in plan.steps.items():
             if not step.due and step.record is not None and step.record.artifact is not None:
                 self._made[name] = step.record.artifact
 
-    def stop(self) -> None:
-        """End all workers at once and take their scratch away."""
-        for name in list(self._pools):
-            self._end(name)
-        shutil.rmtree(self._settings.home.scratch, ignore_errors=True)
-
     def fetch(self, datasets: dict[str, Use]) -> None:
         """Make sure that every dataset is there and has a record."""
+        kind = self._settings.kind(self._settings.threads)
         for use in datasets.values():
             arguments = (use, self._settings.plugins, self._settings.results)
-            future = self._pool("").schedule(call, args=("bench.work.exploration:survey", *arguments))
-            self._wait_for(future)
+            job = self._ended(self._workers.start(kind, "bench.work.exploration:survey", *arguments))
             try:
-                fault = future.result()
-            except ProcessExpired as error:
+                fault = job.result()
+            except Died as error:
                 fault = f"{use}: loading it ended its process with exit code {error.exitcode}; is there enough memory?"
             if fault:
                 raise DataError(fault)
 
     def networks(self, nodes: list[Node]) -> None:
-        """Execute `train` and `derive` nodes, children after their parents."""
+        """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents."""
         waiting = {node.id: node for node in nodes}
-        active: dict[Future[Any], Task] = {}
+        active: dict[Job, Task] = {}
+        kind = self._settings.kind(self._settings.threads)
         while waiting or active:
             while len(active) < self._settings.workers and (node := self._next(waiting)):
                 task = self._task(waiting.pop(node.id), self._settings.threads)
-                active[self._schedule(self._pool(node.isolate), "execute", task)] = task
-                self._watch.started(node)
-            self._close_idle(waiting, active)
-            done, _ = wait(active, timeout=TICK_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                task = active.pop(future)
-                self._keep(task, _outcome(future, task))
-                self._fail_children(task.node, waiting, self.records[-1].status)
+                does = "prepare" if node.kind == "measure" else "execute"
+                active[self._start(kind, f"{self._settings.worker}:{does}", task)] = task
+                if does == "execute":
+                    self._watch.started(node)
+            if not active:
+                return  # the rest waits for networks that an earlier run has failed to make
+            for job in self._workers.wait(TICK_S):
+                task = active.pop(job)
+                outcome = _outcome(job, task)
+                if isinstance(outcome, Record):
+                    self._keep(task, outcome)
+                    self._fail_children(task.node, waiting, outcome.status)
+                else:
+                    self.examples[task.node.id] = outcome
             for task in active.values():
                 self._watch.progress(task.node, _progress(task))
             self.interrupt.check()
 
     def measures(self, nodes: list[Node]) -> None:
-        """Time finished networks: each fresh process goes through all of them in an order of its own."""
-        self._close_idle({}, {})
-        here = [node for node in nodes if self._is_ready(node)]  # of the others, the parent's record says why
-        for threads in sorted({node.measure.threads for node in here if node.measure}):
-            alike = [node for node in here if node.measure and node.measure.threads == threads]
+        """Time prepared networks: round after round, each in an order of its own, each timing in a fresh process."""
+        for threads in sorted({node.measure.threads for node in nodes if node.measure}):
+            alike = [node for node in nodes if node.measure and node.measure.threads == threads]
             self._measure([self._task(node, threads) for node in alike])
 
     def _measure(self, tasks: list[Task]) -> None:
@@ -144,44 +156,49 @@ class _Execution:
         rounds = max((PROFILES[task.node.measure.profile].processes for task in tasks if task.node.measure), default=0)
         for i in range(rounds):
             self._watch.measuring(len(tasks), i + 1, rounds)
-            pool = self._new_pool(1, tasks[0].threads)
-            self._pools["measure"] = pool
             for task in random.Random(i).sample(tasks, len(tasks)):
                 if task.node.id not in faults:
                     self._watch.started(task.node)
-                    future = self._schedule(pool, "sample", task)
-                    self._wait_for(future)
-                    outcome = _outcome(future, task)
+                    outcome = self._timed(task)
                     if isinstance(outcome, Record):
                         faults[task.node.id] = outcome
                     else:
                         samples[task.node.id].append(outcome)
-            self._end("measure")
         for task in tasks:
             self._keep(task, faults.get(task.node.id) or _measured(task, samples[task.node.id]))
 
-    def _wait_for(self, future: Future[Any]) -> None:
-        """Sleep until a future is done, but for a look at the signals once a second."""
-        while not future.done():
-            wait([future], timeout=1.0)
+    def _timed(self, task: Task) -> Sample | Record:
+        """Return what a fresh process measures of a node, or the record of what became of it."""
+        assert task.node.measure is not None
+        runtime = task.node.measure.runtime
+        light = self._catalog.card("runtimes", runtime.name).facts(runtime).light
+        kind = self._settings.kind(task.threads, light=light)
+        job = self._start(kind, f"{self._settings.timer}:sample", task, self.examples[task.node.id])
+        outcome: Sample | Record = _outcome(self._ended(job), task)
+        return outcome
+
+    def _start(self, kind: Kind, function: str, *arguments: Any) -> Job:
+        return self._workers.start(kind, function, *arguments, timeout_s=self._settings.timeout_s)
+
+    def _ended(self, job: Job) -> Job:
+        """Sleep until a job has ended, but for a look at the signals once a second."""
+        while not job.ended:
+            self._workers.wait(1.0)
             self.interrupt.check()
+        return job
 
     def _next(self, waiting: dict[str, Node]) -> Node | None:
-        """Return a node whose parent is there, one for a warm worker if possible."""
-        ready = [node for node in waiting.values() if self._is_ready(node)]
-        warm = [node for node in ready if node.isolate in self._pools]
-        return next(iter(warm or ready), None)
-
-    def _is_ready(self, node: Node) -> bool:
-        return all(parent in self._made for parent in node.parents)
+        """Return a node whose parents are there."""
+        ready = (node for node in waiting.values() if all(parent in self._made for parent in node.parents))
+        return next(ready, None)
 
     def _fail_children(self, parent: Node, waiting: dict[str, Node], status: Status) -> None:
         """Record that a node's children cannot be executed: as failed, or as unsupported like their parent."""
         if status == "finished":
             return
         for node in [node for node in waiting.values() if parent.id in node.parents]:
-            if waiting.pop(node.id, None) is None:
-                continue  # failed already by way of another parent
+            if waiting.pop(node.id, None) is None or node.kind == "measure":
+                continue  # failed already by way of another parent; of timings the parent's record says why
             task = self._task(node, self._settings.threads)
             reason = f"{parent.id}, which it starts from, did not finish"
             status = "unsupported" if status == "unsupported" else "failed"
@@ -210,35 +227,6 @@ class _Execution:
             self._series[parent] = store.read_file(header.path, Record).series if header and header.path else ()
         return self._series[parent]
 
-    def _schedule(self, pool: ProcessPool, function: str, task: Task) -> Future[Any]:
-        name = f"{self._settings.worker}:{function}"
-        future: Future[Any] = pool.schedule(call, args=(name, task), timeout=self._settings.timeout_s)
-        return future
-
-    def _pool(self, isolate: str) -> ProcessPool:
-        if isolate not in self._pools:
-            self._pools[isolate] = self._new_pool(self._settings.workers, self._settings.threads)
-        return self._pools[isolate]
-
-    def _new_pool(self, workers: int, threads: int) -> ProcessPool:
-        return ProcessPool(
-            max_workers=workers,
-            context=get_context("spawn"),
-            initializer=start,
-            initargs=(environment(self._settings.backend, threads), self._settings.home.logs / "workers.log"),
-        )
-
-    def _close_idle(self, waiting: dict[str, Node], active: dict[Future[Any], Task]) -> None:
-        """End the pools that no node needs any more; TensorFlow takes half a gigabyte a process."""
-        needed = {node.isolate for node in waiting.values()} | {task.node.isolate for task in active.values()}
-        for isolate in self._pools.keys() - needed:
-            self._end(isolate)
-
-    def _end(self, name: str) -> None:
-        pool = self._pools.pop(name)
-        pool.stop()
-        pool.join()
-
 
 def task_of(
     node: Node,
@@ -263,20 +251,20 @@ def task_of(
     )
 
 
-def _outcome(future: Future[Any], task: Task) -> Any:
+def _outcome(job: Job, task: Task) -> Any:
     """Return what the worker returned, or the record of what became of it."""
     try:
-        return future.result()
-    except FutureTimeout:
+        return job.result()
+    except Late:
         return failure(task, "timeout", "TimeoutError", "stopped after its time limit; raise --timeout")
+    except Died as died:
+        if died.exitcode == -9:
+            return failure(task, "out_of_memory", "Killed", "the worker was killed (signal 9), most likely for memory")
+        return failure(task, "failed", "WorkerDied", str(died))
     except Unsupported as error:
         return failure(task, "unsupported", type(error).__name__, str(error))
-    except ProcessExpired as error:
-        if error.exitcode == -9:
-            return failure(task, "out_of_memory", "Killed", "the worker was killed (signal 9), most likely for memory")
-        return failure(task, "failed", "WorkerDied", f"the worker process died with exit code {error.exitcode}")
     except Exception as error:
-        return failure(task, "failed", type(error).__name__, first_line(error), getattr(error, "traceback", None))
+        return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
 
 
 def _measured(task: Task, samples: list[Sample]) -> Record:

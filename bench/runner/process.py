@@ -1,15 +1,11 @@
-"""The worker processes' side of the pool: environment first, heavy imports after."""
+"""What a worker process is given."""
 
-import importlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-_terminal: int | None = None
+terminal: int | None = None
 """The file descriptor of the parent's stderr, in a worker."""
 
 
@@ -26,40 +22,27 @@ def environment(backend: str, threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # Without it PyTorch wakes the device when Keras is imported, and no fork of that process could use it.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }
 
 
-def start(variables: dict[str, str], log: Path) -> None:
-    """Prepare a fresh worker: leave Ctrl-C to the parent, send all output to the log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(variables)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    global _terminal
-    _terminal = os.dup(2)
-    for stream in (1, 2):
-        os.dup2(file, stream)
+def can_fork() -> bool:
+    """Tell whether a process that has imported a framework may be forked: macOS's own libraries forbid it."""
+    return sys.platform == "linux"
 
 
 @contextmanager
 def visible() -> Iterator[None]:
     """Let a worker's errors reach the person's terminal again: the progress of a download."""
-    if _terminal is None:
+    if terminal is None:
         yield
         return
     log = os.dup(2)
-    os.dup2(_terminal, 2)
+    os.dup2(terminal, 2)
     try:
         yield
     finally:
         sys.stderr.flush()
         os.dup2(log, 2)
         os.close(log)
-
-
-def call(function: str, *arguments: Any) -> Any:
-    """Import `module:function` here, in the worker, and call it."""
-    module, _, name = function.partition(":")
-    return getattr(importlib.import_module(module), name)(*arguments)

@@ -7,9 +7,7 @@ Formerly TensorFlow Lite. A Keras network is converted to float32; a LiteRT netw
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
@@ -18,17 +16,21 @@ from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras", "litert")
 BACKENDS = ("tensorflow",)
+CONVERTS = {"keras": ".tflite"}
+LIGHT = True
 PACKAGES = ("ai-edge-litert", "tensorflow")
 
 
+def convert(network: Path, converted: Path) -> None:
+    """Export a Keras network."""
+    import keras
+
+    keras.models.load_model(network, compile=False).export(converted, format="litert", verbose=False)
+
+
 def deploy(network: Deployable) -> Deployed:
-    """Load the network into an interpreter, converting it first if need be."""
+    """Load the network into an interpreter."""
     path = network.path
-    if network.artifact.format == "keras":
-        model = keras.models.load_model(network.path, compile=False)
-        path = network.converted(
-            f"tf{tf.__version__}.tflite", lambda path: model.export(path, format="litert", verbose=False)
-        )
     batch_size = None if _takes_batches(path) else 1
     interpreter = Interpreter(str(path), num_threads=network.threads)
     entries, leaves = interpreter.get_input_details(), interpreter.get_output_details()

@@ -11,6 +11,7 @@ from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("onnx",)
+LIGHT = True
 PACKAGES = ("onnxruntime",)
 
 TYPES: dict[str, type[np.generic]] = {

@@ -24,7 +24,6 @@ BACKENDS = ("tensorflow",)
 TASKS = ("classification",)
 TAKES = ("keras",)
 GIVES = "keras"
-ISOLATE = "tfmot"
 
 
 def after(

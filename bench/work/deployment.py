@@ -1,15 +1,18 @@
 """What runtime plugins are handed and what they return."""
 
-import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import Artifact
+from bench.catalog import Catalog
+from bench.records import Artifact, Use, canonical
+from bench.tasks import Home, versions
 
 
 @dataclass(frozen=True)
@@ -18,28 +21,13 @@ class Deployable:
 
     Attributes:
         artifact: What it is.
-        path: Where it lies.
+        path: Where it lies; of one that was converted for the runtime, where that file lies.
         threads: CPU threads that the runtime may use.
-        conversions: Folder of converted networks, kept for the next process that deploys them.
     """
 
     artifact: Artifact
     path: Path
     threads: int
-    conversions: Path
-
-    def converted(self, suffix: str, convert: Callable[[Path], None]) -> Path:
-        """Return the network converted to another format; `convert` writes the file if it is not there yet.
-
-        The suffix should name the converter's version and end like the format's files.
-        """
-        path = self.conversions / f"{self.path.stem}-{suffix}"
-        if not path.exists():
-            self.conversions.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{os.getpid()}-{path.name}")
-            convert(draft)
-            draft.replace(path)
-        return path
 
 
 @dataclass(frozen=True)
@@ -66,3 +54,26 @@ class Deployed:
         batch_size = self.batch_size or batch_size
         starts = range(0, len(examples), batch_size)
         return np.concatenate([self.predict(self.prepare(examples[i : i + batch_size])) for i in starts])
+
+
+def deploy(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact, threads: int) -> Deployed:
+    """Load a network into a runtime, converted first if it does not run that format."""
+    network = Deployable(artifact, convert(catalog, runtime, home, artifact), threads)
+    made: Callable[..., Deployed] = catalog.load("runtimes", runtime.name).deploy
+    return made(network, **catalog.given("runtimes", runtime, "deploy"))
+
+
+def convert(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact) -> Path:
+    """Return the file of a network that a runtime reads, made by its `convert` unless it is there already."""
+    path = home.artifacts / artifact.file
+    facts = catalog.card("runtimes", runtime.name).facts(runtime)
+    if artifact.format not in facts.converts:
+        return path
+    made_by = sha256(canonical((runtime, versions(facts.packages)))).hexdigest()[:8]
+    converted = home.conversions / f"{path.stem}-{runtime.name}-{made_by}{facts.converts[artifact.format]}"
+    if not converted.exists():
+        converted.parent.mkdir(parents=True, exist_ok=True)
+        draft = converted.with_name(f".{secrets.token_hex(8)}{converted.suffix}")  # two processes may be at it
+        catalog.load("runtimes", runtime.name).convert(path, draft, **catalog.given("runtimes", runtime, "convert"))
+        draft.replace(converted)
+    return converted

@@ -1,19 +1,18 @@
 """One node from top to bottom, in a worker process.
 
-`execute` trains, reads, derives or looks at a network, `sample` times one. Whatever goes wrong
+`execute` trains, reads, derives or looks at a network; `prepare` makes one ready to be timed. Whatever goes wrong
 with a node becomes its record; only a fault of the machine (a crash, a kill, a time limit) is
 left to the runner to record. Heavy: imported in worker processes alone.
 """
 
-import gc
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +21,9 @@ from bench import store
 from bench.catalog import Catalog
 from bench.errors import DataError, Diverged, Unsupported, first_line
 from bench.files import contents
-from bench.measure import latency
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, cell_id
-from bench.tasks import Progress, Sample, Task, failure, provenance, record
+from bench.tasks import Progress, Task, failure, provenance, record
 from bench.work import data, deployment, evaluation, network, training
 from bench.work.recipe import Recipe
 
@@ -60,25 +58,15 @@ def execute(task: Task) -> Record:
             return failure(task, status, type(error).__name__, first_line(error), traceback.format_exc())
 
 
-def sample(task: Task) -> Sample:
-    """Deploy the parent's network and time it in this process; errors go to the runner."""
-    started = time.monotonic()
+def prepare(task: Task) -> Path:
+    """Convert the parent's network for a `measure` node and lay out what it is timed on; errors go to the runner."""
     assert task.parent is not None and task.node.measure is not None
-    catalog = Catalog(task.plugins)
-    examples = _split(task, catalog).test.x
-    with _node_folder(task):
-        deployed = _deployed(task, catalog, task.node.measure.runtime, task.parent)
-        batches, health = latency.sample(deployed, examples, task.node.measure)
-    keras.utils.clear_session()
-    gc.collect()
-    return Sample(
-        batches=batches,
-        others_cores=health.others_cores,
-        steal=health.steal,
-        size_bytes=deployed.size_bytes,
-        duration_s=time.monotonic() - started,
-        device=deployed.device or training.device(),
-    )
+    catalog, spec = Catalog(task.plugins), task.node.measure
+    deployment.convert(catalog, spec.runtime, task.home, task.parent)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    path = task.folder / "examples.npy"
+    np.save(path, _split(task, catalog).test.x[: max(spec.batch_sizes)])
+    return path
 
 
 def _train_or_derive(task: Task) -> Record:
@@ -111,8 +99,6 @@ def _train_or_derive(task: Task) -> Record:
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
     if "fit" in phases.seconds:
         figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))
-    keras.utils.clear_session()
-    gc.collect()
     return record(
         task,
         "finished",
@@ -257,15 +243,8 @@ def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split
 
 
 def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:
-    return _deployed(task, catalog, Use(EVALUATED_ON[artifact.format]), artifact).outputs(x)
-
-
-def _deployed(task: Task, catalog: Catalog, runtime: Use, artifact: Artifact) -> deployment.Deployed:
-    """Deploy a network on a runtime."""
-    path = task.home.artifacts / artifact.file
-    network = deployment.Deployable(artifact, path, task.threads, conversions=task.home.conversions)
-    deploy: Callable[..., deployment.Deployed] = catalog.load("runtimes", runtime.name).deploy
-    return deploy(network, **catalog.given("runtimes", runtime, "deploy"))
+    runtime = Use(EVALUATED_ON[artifact.format])
+    return deployment.deploy(catalog, runtime, task.home, artifact, task.threads).outputs(x)
 
 
 def _reporter(task: Task) -> training.Report:

@@ -42,10 +42,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def test_latency(benchmark: Any, node: Node, artifact: Artifact, tmp_path: Path) -> None:
+def test_latency(benchmark: Any, node: Node, artifact: Artifact) -> None:
     """Time one call at batch size 1."""
     assert node.measure is not None
-    deployed = workbench.deploy(str(node.measure.runtime), artifact, home().artifacts / artifact.file, tmp_path)
+    deployed = workbench.deploy(str(node.measure.runtime), artifact, home())
     split = workbench.prepare(str(node.cell.dataset), node.fold, node.cell.training.validation)
     prepared = deployed.prepare(split.test.x[:1])
     deployed.predict(prepared)

@@ -75,7 +75,7 @@ def test_what_a_plugin_needs_may_depend_on_a_parameter(tmp_path: Path) -> None:
     (tmp_path / "techniques" / "shrink.py").write_text(
         '"""Shrink\n\nOne way or the other.\n"""\n\n'
         "BACKENDS = {'scheme': {'small': ('tensorflow',)}}\nGIVES = {'scheme': {'small': 'litert', 'same': 'keras'}}\n"
-        "ISOLATE = {'scheme': {'same': 'alone'}}\n\n\n"
+        "\n\n"
         "def after(job, *, scheme: str = 'small'): ...\n"
     )
     catalog = Catalog([tmp_path])
@@ -84,8 +84,6 @@ def test_what_a_plugin_needs_may_depend_on_a_parameter(tmp_path: Path) -> None:
     assert runs["small"].status == "unsupported"
     assert "shrink needs the Keras backend tensorflow, this is jax" in runs["small"].reason
     assert runs["same"].status == "new"
-    made = planned(tmp_path, catalog, recipes=text, seeds="[0]", measure="{runtimes: [litert]}")
-    assert {step.node.isolate for step in made.steps.values() if step.node.kind == "derive"} == {"", "alone"}
 
 
 def test_a_teacher_is_one_node_for_all_who_ask_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import fake_worker
+import msgspec
 import pytest
 from conftest import ROOT
 
@@ -15,9 +16,11 @@ from bench import store
 from bench.catalog import Catalog
 from bench.planning import plan as planning
 from bench.planning import suite
+from bench.planning.plan import Plan
+from bench.planning.suite import Suite
 from bench.query import Query
 from bench.records import Record
-from bench.run import clean, run_suite
+from bench.run import clean, run_suite, settings_of
 from bench.store import Reading
 from bench.tasks import home
 
@@ -39,13 +42,6 @@ def written(rates: str = "0.001", *, timed: bool = False) -> str:
     return SUITE.format(rates=rates, runtimes="[tf_function]" if timed else "[]")
 
 
-@pytest.fixture(autouse=True)
-def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep spawned workers from importing this process's main module, which is pytest."""
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
-
-
 def run(
     rates: str = "0.001",
     *,
@@ -59,7 +55,13 @@ def run(
     made = planning.make(
         read, CATALOG, Path("results"), home().artifacts, only=Query(only) if only else None, **options
     )
-    return run_suite(read, made, CATALOG, results=Path("results"), workers=1, timeout_s=timeout_s, worker="fake_worker")
+    return execute(read, made, timeout_s)
+
+
+def execute(read: Suite, made: Plan, timeout_s: float | None = None) -> bool:
+    settings = settings_of(read, CATALOG, results=Path("results"), workers=1, timeout_s=timeout_s)
+    settings = msgspec.structs.replace(settings, worker="fake_worker", timer="fake_worker")
+    return run_suite(read, made, CATALOG, settings)
 
 
 def reading() -> Reading:
@@ -162,9 +164,7 @@ def test_a_cell_that_cannot_work_leaves_one_record(workplace: Path) -> None:
         Path("suites/mine.yaml").write_text(written().replace("[mlp]", "[lenet5]"))
         read = suite.read(Path("suites/mine.yaml"), CATALOG)
         made = planning.make(read, CATALOG, Path("results"), home().artifacts)
-        assert not run_suite(
-            read, made, CATALOG, results=Path("results"), workers=1, timeout_s=None, worker="fake_worker"
-        )
+        assert not execute(read, made)
     unsupported = by_status()["unsupported"] + by_status("derive")["unsupported"]
     assert len(unsupported) == 4
     assert unsupported[0].error is not None
@@ -189,8 +189,8 @@ def test_a_missing_dataset_is_one_line_before_any_compute(workplace: Path) -> No
 def test_ctrl_c_keeps_what_is_done(workplace: Path) -> None:
     Path("suites/mine.yaml").write_text(written(f"[0.001, {fake_worker.HANGS}]"))
     script = (
-        "import sys; from pathlib import Path; import bench.cli, bench.run; from functools import partial;"
-        "bench.run.run_suite = partial(bench.run.run_suite, worker='fake_worker');"
+        "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
+        "bench.run.settings_of = lambda *a, **k: replace(real(*a, **k), worker='fake_worker', timer='fake_worker');"
         f"sys.exit(bench.cli.main(['run', 'mine', '--workers', '1', '--plugins', '{ROOT}/tests/plugins']))"
     )
     process = subprocess.Popen(

@@ -31,7 +31,7 @@ def task(kind: str = "measure") -> Task:
 
 
 class Raised:
-    """A finished future whose worker raised."""
+    """An ended job whose worker raised."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -42,6 +42,7 @@ class Raised:
 
 @pytest.mark.parametrize("error", [Unsupported("takes 1 example a call, not 64"), NotInstalled("x is not installed")])
 def test_a_runtime_that_cannot_is_unsupported_and_not_failed(error: Unsupported) -> None:
+    error.add_note("Traceback")
     found = local._outcome(Raised(error), task())  # type: ignore[arg-type]
     assert found.status == "unsupported"
     assert (found.error.type, found.error.message) == (type(error).__name__, str(error))
@@ -77,10 +78,10 @@ def test_runtimes_that_never_use_the_accelerator_say_so(tmp_path: Path) -> None:
     from bench.work import network
 
     learn = workbench.prepare("digits").learn
-    artifact = network.save(workbench.build("mlp(width=4, depth=1)", learn), tmp_path)
-    path = tmp_path / artifact.file
-    assert workbench.deploy("litert", artifact, path, tmp_path / "converted").device == "cpu"
-    assert workbench.deploy("keras_predict", artifact, path, tmp_path / "converted").device is None
+    home = Home(tmp_path)
+    artifact = network.save(workbench.build("mlp(width=4, depth=1)", learn), home.artifacts)
+    assert workbench.deploy("litert", artifact, home).device == "cpu"
+    assert workbench.deploy("keras_predict", artifact, home).device is None
 
 
 def test_what_was_not_installed_is_tried_again(tmp_path: Path) -> None:

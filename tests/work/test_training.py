@@ -13,6 +13,7 @@ from conftest import ROOT
 from bench import store
 from bench.catalog import Catalog
 from bench.records import Record, Use
+from bench.tasks import Home
 from bench.work import data
 
 pytestmark = pytest.mark.slow
@@ -149,14 +150,14 @@ def test_quantization_keeps_the_answers_in_fewer_bytes(trained: Path) -> None:
     assert timed.value("deployed_bytes") < 0.6 * whole.value("deployed_bytes"), "a tiny network is half graph"
 
 
-def test_every_runtime_gives_the_same_answers(trained: Path, tmp_path: Path) -> None:
+def test_every_runtime_gives_the_same_answers(trained: Path) -> None:
     (record,) = named(trained, recipe="baseline", node="train")
     artifact = record.artifact
     assert artifact is not None
-    path = trained / ".bench" / "artifacts" / artifact.file
+    home = Home(trained / ".bench")
     examples = workbench.prepare("digits", 0, 0.1).test.x[:50]
     outputs = {
-        name: workbench.deploy(name, artifact, path, tmp_path).outputs(examples, 20)
+        name: workbench.deploy(name, artifact, home).outputs(examples, 20)
         for name in CATALOG.names("runtimes")
         if "keras" in CATALOG.card("runtimes", name).facts(Use(name)).accepts
     }
@@ -165,8 +166,8 @@ def test_every_runtime_gives_the_same_answers(trained: Path, tmp_path: Path) -> 
         assert found == pytest.approx(outputs["keras_predict"], abs=1e-3)
 
 
-def test_weights_do_not_depend_on_which_worker_made_them(trained: Path) -> None:
-    """`--fresh` in other company: two new workers instead of one warm one."""
+def test_weights_do_not_depend_on_the_company_they_are_made_in(trained: Path) -> None:
+    """`--fresh`: two workers instead of one."""
     before = {record.cell_id: record.artifact for record in named(trained) if record.artifact}
     done = bench(trained, "run", "mine", "--fresh", "--workers", "2", "--only", "recipe in [augment, small]")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,166 @@
+"""A process that has imported what workers need, and hands out fresh ones.
+
+It imports and does nothing else: no operation, no device. A job then gets a fork of it, within a
+tenth of a second, that is as fresh as a new interpreter. Where forking is unsafe the server
+executes one job itself and ends.
+
+It says `Ready`, reads `Start`s and `Stop`s from its parent and answers with an `Ended` a job; when
+the parent is gone, so are the server and its jobs.
+"""
+
+import importlib
+import os
+import pickle
+import signal
+import traceback
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.errors import first_line
+from bench.runner import process
+
+PATIENCE_S = 5.0
+"""How long a process that has answered may take to end."""
+
+
+class Ready(NamedTuple):
+    """The server's first word: all is imported, or the reason why it cannot be."""
+
+    threads: int
+    fault: str | None
+
+
+class Start(NamedTuple):
+    """Execute `module:function` in a process of its own."""
+
+    job: int
+    function: str
+    arguments: tuple[Any, ...]
+
+
+class Stop(NamedTuple):
+    """End a job at once."""
+
+    job: int
+
+
+class Ended(NamedTuple):
+    """A job's process is gone; `answer` is None if it never answered."""
+
+    job: int
+    exitcode: int
+    answer: bytes | None
+
+
+class Answer(NamedTuple):
+    """What a function returned or raised."""
+
+    value: Any
+    error: Exception | None
+    traceback: str
+
+
+def execute(function: str, arguments: tuple[Any, ...]) -> bytes:
+    """Import `module:function` here, call it, and return its Answer in a form that surely can be read."""
+    try:
+        module, _, name = function.partition(":")
+        answer = Answer(getattr(importlib.import_module(module), name)(*arguments), None, "")
+        return pickle.dumps(answer)
+    except Exception as error:
+        told = traceback.format_exc()
+        try:
+            packed = pickle.dumps(Answer(None, error, told))
+            pickle.loads(packed)  # noqa: S301 – our own
+            return packed
+        except Exception:  # some errors cannot be pickled, others cannot be unpickled
+            return pickle.dumps(Answer(None, RuntimeError(f"{type(error).__name__}: {error}"), told))
+
+
+def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
+    """Be a server: import the modules, then execute jobs until the parent has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to obey
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    process.terminal = int(terminal)
+    parent, fault = Connection(int(connection)), None
+    try:
+        for name in modules:
+            importlib.import_module(name)
+    except Exception as error:
+        traceback.print_exc()
+        fault = first_line(error)
+    parent.send(Ready(_threads(), fault))
+    if forks == "fork":
+        _Forks(parent).serve()
+    else:
+        start = parent.recv()
+        parent.send(Ended(start.job, 0, execute(start.function, start.arguments)))
+    os._exit(0)  # there is nothing to finish, and a framework takes its time over it
+
+
+def _threads() -> int:
+    """Return how many threads this process has; forking one of several is a risk."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 0
+
+
+class _Forks:
+    """The jobs that run, each in a fork of this process."""
+
+    def __init__(self, parent: Connection) -> None:
+        self._parent = parent
+        self._jobs: dict[int, tuple[BaseProcess, Connection]] = {}
+
+    def serve(self) -> None:
+        """Start and end processes as the parent says; end them all when it has gone."""
+        try:
+            while True:
+                pipes = [pipe for _, pipe in self._jobs.values()]
+                sentinels = [one.sentinel for one, _ in self._jobs.values()]
+                ready = set(wait([self._parent, *pipes, *sentinels]))
+                for job, (one, pipe) in list(self._jobs.items()):
+                    if pipe in ready or one.sentinel in ready:
+                        self._end(job)
+                if self._parent in ready:
+                    self._obey(self._parent.recv())
+        except (EOFError, OSError):
+            pass
+        finally:
+            for one, _ in self._jobs.values():
+                one.kill()
+
+    def _obey(self, word: Start | Stop) -> None:
+        if isinstance(word, Stop):
+            if word.job in self._jobs:
+                self._jobs[word.job][0].kill()
+            return
+        context = get_context("fork")
+        reader, writer = context.Pipe(duplex=False)
+        others = [self._parent, reader, *(pipe for _, pipe in self._jobs.values())]
+        one = context.Process(target=_run, args=(word, writer, others))
+        one.start()
+        writer.close()
+        self._jobs[word.job] = (one, reader)
+
+    def _end(self, job: int) -> None:
+        one, pipe = self._jobs.pop(job)
+        try:
+            answer = pipe.recv_bytes() if pipe.poll() else None
+        except (EOFError, OSError):
+            answer = None
+        one.join(PATIENCE_S)
+        if one.exitcode is None:
+            one.kill()
+            one.join()
+        self._parent.send(Ended(job, one.exitcode or 0, answer))
+        pipe.close()
+        one.close()
+
+
+def _run(start: Start, pipe: Connection, others: list[Connection]) -> None:
+    """Be a job's process."""
+    for other in others:
+        other.close()
+    pipe.send_bytes(execute(start.function, start.arguments))
