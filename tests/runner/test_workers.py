@@ -66,6 +66,7 @@ def test_a_server_that_dies_takes_its_jobs_and_the_next_job_has_another(workers:
     workers.wait(0.2)
     for process in psutil.Process().children():
         process.kill()
+    time.sleep(0.5)  # until all are gone
     ended(workers, hangs)
     with pytest.raises(Died, match="-9"):
         hangs.result()
