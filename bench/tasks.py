@@ -6,13 +6,26 @@ import platform
 import secrets
 import subprocess
 from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from bench.measure.hardware import hardware
-from bench.records import Artifact, Cell, Fault, MeasureSpec, NodeKind, Provenance, Record, Series, Status, Use
+from bench.records import (
+    Artifact,
+    Cell,
+    Fault,
+    MeasureSpec,
+    NodeKind,
+    Provenance,
+    Record,
+    Series,
+    Status,
+    Use,
+    canonical,
+)
 from bench.store import now
 
 PACKAGES = (
@@ -79,6 +92,11 @@ class Home(Struct, frozen=True):
         return self.root / "conversions"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where trainings that have not ended yet are kept."""
+        return self.root / "checkpoints"
+
+    @property
     def scratch(self) -> Path:
         """Where this session's nodes work; a node's folder goes with it."""
         return self.root / "scratch" / self.session
@@ -124,6 +142,13 @@ class Task(Struct, frozen=True):
     def parent(self) -> Artifact | None:
         """The network that the node changes, measures or looks at."""
         return self.parents[self.node.parents[0]] if self.node.parents else None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the node's training is kept until it has a record; another one if anything about it changes."""
+        made = {name: artifact.digest for name, artifact in self.parents.items()}
+        where = (self.backend, self.threads, versions(PACKAGES))
+        return self.home.checkpoints / sha256(canonical((self.node.id, self.node.code, made, where))).hexdigest()[:16]
 
     @property
     def folder(self) -> Path:

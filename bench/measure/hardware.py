@@ -63,3 +63,12 @@ def _output(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
+
+
+@lru_cache(maxsize=1)
+def accelerator_memory_bytes() -> int | None:
+    """Return the memory of the first accelerator, or None where there is none."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    mebibytes = _output("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits").split()
+    return int(mebibytes[0]) * 2**20 if mebibytes and mebibytes[0].isdecimal() else None

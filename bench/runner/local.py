@@ -211,6 +211,8 @@ class _Execution:
         if done.artifact is not None and done.status == "finished":
             self._made[task.node.id] = done.artifact
             self._series[task.node.id] = done.series
+        if done.status == "finished":
+            shutil.rmtree(task.checkpoints, ignore_errors=True)
         self._watch.finished(task.node, done)
 
     def _task(self, node: Node, threads: int) -> Task:

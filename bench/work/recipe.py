@@ -11,6 +11,7 @@ from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.records import Cell, Use, cell_id
 from bench.work import network
+from bench.work.checkpoint import Checkpoints
 from bench.work.data import SEED, Learn
 from bench.work.training import Report, Trained, Trainer, base_loss
 
@@ -66,7 +67,7 @@ class Recipe:
             model = door(model)
         return model
 
-    def trainer(self, learn: Learn, seed: int, report: Report) -> Trainer:
+    def trainer(self, learn: Learn, seed: int, report: Report, checkpoints: Checkpoints | None = None) -> Trainer:
         """Return the trainer, with the recipe's `batch`, `optimizer`, `loss` and `callbacks` doors opened in order."""
         training = self._cell.training
         made = Trainer(
@@ -78,6 +79,7 @@ class Recipe:
             factor=self.bound("schedules", training.schedule, "factor"),
             loss=base_loss(self.bound("losses", training.loss, "loss"), learn),
             build=partial(self.build, learn),
+            checkpoints=checkpoints,
         )
         for use in self._cell.techniques:
             if "validation" in self._catalog.card("techniques", use.name).facts(use).needs and not learn.validation:

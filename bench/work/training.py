@@ -15,23 +15,30 @@ from numpy.typing import NDArray
 
 from bench.errors import Diverged
 from bench.records import Series, Table, Training
+from bench.work.checkpoint import Checkpoints
 from bench.work.data import Facts, Learn
-from bench.work.network import MAIN
+from bench.work.epochs import BatchDoor, Loss, Tensor, TrainingModel, fit
 from bench.work.preparation import target_scale
 
-Tensor = Any
-"""A tensor of whichever backend is in use."""
+__all__ = [
+    "BatchDoor",
+    "Cell",
+    "Job",
+    "Loss",
+    "OptimizerDoor",
+    "PlainLoss",
+    "Product",
+    "Tensor",
+    "Trainer",
+    "joined",
+]
+"""What plugins may use."""
 
-BatchDoor = Callable[[Tensor, Tensor, keras.random.SeedGenerator], tuple[Tensor, Tensor]]
 Rate = Any
 """A learning-rate schedule as Keras's optimizers take it."""
 PlainLoss = Callable[[Tensor, Tensor], Tensor]
 """Maps labels and outputs to one loss an example, (n,), as files in `losses/` do."""
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Maps raw examples, one-hot labels (or values) and outputs to one loss an example, (n,)."""
 OptimizerDoor = Callable[[keras.optimizers.Optimizer], keras.optimizers.Optimizer]
-AUXILIARY_WEIGHT = 0.3
-"""Of the loss of each auxiliary head, as in GoogLeNet (Szegedy 2015)."""
 Report = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number from 1, the number of epochs and the metrics."""
 
@@ -73,6 +80,7 @@ class Trainer:
         batch_doors: Transformations of a training batch, in order.
         optimizer_doors: Each wraps the optimizer before the first step, in order.
         callbacks: More Keras callbacks.
+        checkpoints: Where the state of each `fit` is kept, if it is.
     """
 
     learn: Learn
@@ -86,6 +94,7 @@ class Trainer:
     batch_doors: list[BatchDoor] = field(default_factory=list)
     optimizer_doors: list[OptimizerDoor] = field(default_factory=list)
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
+    checkpoints: Checkpoints | None = None
 
     @property
     def facts(self) -> Facts:
@@ -115,28 +124,27 @@ class Trainer:
         optimizer begins anew. `joined` makes one Product of several.
         """
         learn, last = self.learn, self.settings.epochs if epochs is None else epochs
-        model = _TrainingModel(network, self.batch_doors, self.loss, _stage_seed(self.seed, first_epoch))
-        model.compile(
-            optimizer=self._optimizer(first_epoch),
-            metrics=["mae"] if learn.facts.task == "regression" else [_accuracy(len(learn.facts.classes))],
-            jit_compile=jit_compile(),
-        )
-        y = targets(learn.train.y, learn.facts)
-        held_out = None
-        if len(learn.validation):
-            y_held_out = targets(learn.validation.y, learn.facts)
-            held_out = ((learn.validation.x, y_held_out), y_held_out)
-        history = model.fit(
-            (learn.train.x, y),
-            y,
+        model = TrainingModel(network, self.batch_doors, self.loss, learn.facts, self.seed)
+        score = keras.metrics.MeanMetricWrapper(model.score, name=model.score_name)
+        model.compile(optimizer=self._optimizer(first_epoch), metrics=[score], jit_compile=jit_compile())
+        reporter = _Reporter(self.report, self.settings.epochs)
+        callbacks: list[keras.callbacks.Callback] = [reporter, *self.callbacks]
+        begin = first_epoch
+        if self.checkpoints:
+            stage = self.checkpoints.stage(tuple(callbacks))
+            callbacks.append(stage)
+            begin = stage.first_epoch(first_epoch, last)
+        fit(
+            model,
+            learn.train,
+            learn.validation,
+            callbacks,
             batch_size=self.settings.batch_size,
-            initial_epoch=first_epoch,
+            first_epoch=begin,
             epochs=last,
-            validation_data=held_out,
-            callbacks=[_Reporter(self.report, self.settings.epochs), *self.callbacks],
-            verbose=0,
+            jit=jit_compile(),
         )
-        return Product(network, series=curves(history.history, first_epoch))
+        return Product(network, series=curves(reporter.history, first_epoch))
 
     def _optimizer(self, first_epoch: int) -> keras.optimizers.Optimizer:
         rate = _WarmedUp(self.settings, self.factor, self.steps_per_epoch, first_epoch)
@@ -170,39 +178,12 @@ def joined(stages: Sequence[Product]) -> Product:
     )
 
 
-class _TrainingModel(keras.Model):
-    """Sends batches through the techniques' doors and adds the loss; the network inside stays uncompiled."""
-
-    def __init__(self, network: keras.Model, doors: list[BatchDoor], loss: Loss, seed: int) -> None:
-        super().__init__(name="training")
-        self.network = network
-        self.augmentation_seed = keras.random.SeedGenerator(seed)
-        self._doors = doors
-        self._loss = loss
-
-    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
-        x, y = ops.cast(inputs[0], "float32"), inputs[1]
-        if training:
-            for door in self._doors:
-                x, y = door(x, y, self.augmentation_seed)
-        heads = self.network(x, training=training)
-        heads = {
-            name: ops.cast(head, "float32")
-            for name, head in (heads if isinstance(heads, dict) else {MAIN: heads}).items()
-        }
-        self.add_loss(ops.mean(self._loss(x, y, heads[MAIN])))
-        if training:
-            for name, head in heads.items():
-                if name != MAIN:
-                    self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(x, y, head)))
-        return heads[MAIN]
-
-
 class _Reporter(keras.callbacks.Callback):
-    """Passes each epoch's metrics on, and stops a training that has diverged."""
+    """Keeps each epoch's metrics and passes them on, and stops a training that has diverged."""
 
     def __init__(self, report: Report, epochs: int) -> None:
         super().__init__()
+        self.history: dict[str, list[float]] = {}
         self._report = report
         self._epochs = epochs
 
@@ -210,6 +191,8 @@ class _Reporter(keras.callbacks.Callback):
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(metrics.get("loss", 0.0)):
             raise Diverged(f"the loss became {metrics['loss']} in epoch {epoch + 1}; lower the learning rate")
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(value)
         self._report(epoch + 1, self._epochs, metrics)
 
 
@@ -256,15 +239,6 @@ def base_loss(loss: PlainLoss, learn: Learn) -> Loss:
     )
 
 
-def _accuracy(classes: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the share of right answers; the labels are those before any technique mixed them."""
-
-    def accuracy(y: Tensor, logits: Tensor) -> Tensor:
-        return ops.equal(ops.argmax(y[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1))
-
-    return accuracy
-
-
 class _WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
     """A linear warm-up, then the schedule that the settings name, by step."""
 
@@ -292,13 +266,6 @@ def begin(settings: Training, seed: int | None) -> None:
     keras.utils.clear_session()
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(seed or 0)
-
-
-def _stage_seed(seed: int, first_epoch: int) -> int:
-    """Return the augmentation's seed from an epoch on, so that a later stage does not repeat the first one's draws."""
-    if first_epoch == 0:
-        return seed
-    return int(np.random.SeedSequence([seed, first_epoch]).generate_state(1)[0] // 2)
 
 
 def device() -> str:

@@ -25,6 +25,7 @@ from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, cell_id
 from bench.tasks import Progress, Task, failure, provenance, record
 from bench.work import data, deployment, evaluation, network, training
+from bench.work.checkpoint import Checkpoints
 from bench.work.recipe import Recipe
 
 
@@ -118,17 +119,18 @@ def _train_or_derive(task: Task) -> Record:
 
 def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Build the network, open the techniques' doors, fit, save."""
-    cell = task.node.cell
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints)
     with phases("build"):
         architecture = catalog.card("architectures", cell.architecture.name)
         if reason := too_small(cell, architecture, learn.train.x.shape[1:]):  # of a person's own pictures
             raise Unsupported(reason)
         model = recipe.build(learn)
-        trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task))
+        trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints)
         watched = [recipe.bound("diagnostics", use, "watch")(trainer) for use in task.node.watches]
     with phases("fit"):
         takeover = next(recipe.doors("fit"), None)
         product = takeover(trainer, model) if takeover else trainer.fit(model)
+    phases.seconds["fit"] += checkpoints.resumed_s
     with phases("save"):
         artifact = network.save(network.main_head(product.network), task.home.artifacts)
     series = (*product.series, *(one for tell in watched for one in tell()))
@@ -157,7 +159,7 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
 
 def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Let the last technique make a new network from the parent's, or from those of all seeds."""
-    cell = task.node.cell
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints)
     before = cell_id(msgspec.structs.replace(cell, techniques=cell.techniques[:-1]))
     parents = [artifact for name, artifact in task.parents.items() if name.startswith(before)]
     job = training.Job(
@@ -166,11 +168,12 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
         settings=cell.training,
         seed=task.node.seed or 0,
         folder=task.folder,
-        trainer=recipe.trainer(learn, task.node.seed or 0, _reporter(task)),
+        trainer=recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints),
     )
     with phases("fit"):
         (after,) = recipe.doors("after", cell.techniques[-1:])
         product = after(job)
+    phases.seconds["fit"] += checkpoints.resumed_s
     with phases("save"):
         artifact = network.keep(product.network, task.home.artifacts)
         artifact = msgspec.structs.replace(artifact, outputs=product.outputs or parents[0].outputs)
@@ -252,7 +255,9 @@ def _reporter(task: Task) -> training.Report:
 
     def report(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
         progress = Progress(epoch=epoch, epochs=epochs, metrics=metrics)
-        store.write_atomic(task.folder / "progress.json", msgspec.json.encode(progress))
+        draft = task.folder / ".progress.json"
+        draft.write_bytes(msgspec.json.encode(progress))  # atomic, but not worth waiting for the disk
+        draft.replace(task.folder / "progress.json")
 
     return report
 

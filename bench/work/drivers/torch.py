@@ -1,0 +1,55 @@
+"""PyTorch: a plain loop over batches that lie on the device."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from keras import ops
+from numpy.typing import NDArray
+
+from bench.work.epochs import Arrays, Rows, TrainingModel
+
+
+class Driver:
+    """Keeps the state in the variables themselves; loss and score are fetched once a call."""
+
+    def __init__(self, model: TrainingModel, train: Arrays, held_out: Arrays | None, *, jit: bool) -> None:
+        """Put the data on the device; nothing is compiled, whatever `jit` says."""
+        self._model = model
+        self._train = tuple(ops.convert_to_tensor(array) for array in train)
+        self._held_out = tuple(ops.convert_to_tensor(array) for array in held_out) if held_out else None
+
+    def train(self, rows: Rows) -> NDArray[np.float32]:
+        """Take a step for each row of examples; return the sums of loss and score."""
+        return self._over(self._step, self._train, rows)
+
+    def judge(self, rows: Rows) -> NDArray[np.float32]:
+        """Return the sums of loss and score over rows of held-out examples."""
+        assert self._held_out is not None
+        with torch.no_grad():
+            return self._over(self._look, self._held_out, rows)
+
+    def _over(self, step: Any, arrays: tuple[torch.Tensor, ...], rows: Rows) -> NDArray[np.float32]:
+        x, labels = arrays
+        sums = torch.zeros(2, device=x.device)
+        for some in torch.as_tensor(rows, device=x.device):
+            loss, scores = step(x[some], labels[some])
+            sums += torch.stack([loss * len(some), scores.sum()])
+        found: NDArray[np.float32] = sums.cpu().numpy()
+        return found
+
+    def _step(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        model = self._model
+        model.zero_grad()
+        outputs = model((x, labels), training=True)
+        loss = torch.stack(model.losses).sum()
+        model.optimizer.scale_loss(loss).backward()
+        variables = model.trainable_variables
+        gradients = [variable.value.grad for variable in variables]
+        with torch.no_grad():
+            model.optimizer.apply(gradients, variables)
+        return loss.detach(), model.score(labels, outputs.detach())
+
+    def _look(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = self._model((x, labels), training=False)
+        return torch.stack(self._model.losses).sum(), self._model.score(labels, outputs)

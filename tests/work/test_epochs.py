@@ -1,0 +1,55 @@
+"""The epoch drivers train as Keras does, and a killed training goes on to the same network."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+import epoch_cases
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+LOOSE = {"scaled loss": 2e-2}
+"""Half precision rounds coarsely."""
+
+
+@cache
+def found(backend: str) -> dict[str, Any]:
+    """Return what the cases came to on a backend, in a process of its own."""
+    pytest.importorskip(BACKENDS[backend], exc_type=ImportError)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "epoch_cases.py")],
+        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("case", epoch_cases.CASES)
+def test_an_epoch_is_what_keras_makes_of_it(backend: str, case: str) -> None:
+    driven, kept = found(backend)["both"][case]
+    if (backend, case) == ("torch", "dropout"):
+        pytest.skip("drawn from PyTorch's own generator, of which Keras's feeding takes a number")
+    assert driven.keys() == kept.keys()
+    assert len(driven["train loss"]) == epoch_cases.EPOCHS
+    assert len(set(driven["train loss"])) == epoch_cases.EPOCHS
+    for name, values in kept.items():
+        assert driven[name] == pytest.approx(values, rel=LOOSE.get(case, 2e-4), abs=1e-5), name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("case", epoch_cases.RESUMED)
+def test_a_killed_training_goes_on_to_the_same_network(backend: str, case: str) -> None:
+    undisturbed, killed_twice = found(backend)["resumed"][case]
+    assert killed_twice == undisturbed
+    assert len(undisturbed[1]["train loss"]) > 3, "it was killed after the first and after the third epoch"
