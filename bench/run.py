@@ -143,7 +143,7 @@ def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
         size = sum(path.stat().st_size for path in doomed)
         for path in doomed:
             path.unlink()
-        for folder in (place.conversions, place.checkpoints, place.root / "scratch", place.logs):
+        for folder in (place.conversions, place.outputs, place.checkpoints, place.root / "scratch", place.logs):
             shutil.rmtree(folder, ignore_errors=True)
     kept = "" if everything else "; those that records name are kept"
     return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}", tuple(problems)

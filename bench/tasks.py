@@ -92,6 +92,11 @@ class Home(Struct, frozen=True):
         return self.root / "conversions"
 
     @property
+    def outputs(self) -> Path:
+        """Where networks' answers on test parts lie, so that they are computed once."""
+        return self.root / "outputs"
+
+    @property
     def checkpoints(self) -> Path:
         """Where trainings that have not ended yet are kept."""
         return self.root / "checkpoints"

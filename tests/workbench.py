@@ -71,6 +71,8 @@ def deploy(runtime: str, artifact: Artifact, home: Home, threads: int = 1) -> An
 
 def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> list[Record]:
     """Execute what is due of a suite but for timings, node after node in this process, and return the new records."""
+    import keras
+
     from bench.work import worker
 
     (place / "mine.yaml").write_text(text)
@@ -98,6 +100,7 @@ def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> l
                 trained = found.get(step.node.parents[0]) if step.node.diagnostic else None
                 series = trained.series if trained else ()
                 task = local.task_of(step.node, settings, threads=1, parents=known, series=series)
+                keras.utils.clear_session()  # as a fresh process begins
                 found[name] = worker.execute(task)
                 store.write(place / "results", found[name])
     return list(found.values())

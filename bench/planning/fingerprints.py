@@ -13,12 +13,22 @@ from bench.cards import Card
 from bench.catalog import PACKAGE
 from bench.records import NodeKind
 
-PLUMBING = {"cards", "catalog", "errors", "records", "stats", "store", "tasks"}
+PLUMBING = {"cards", "catalog", "errors", "measure/hardware", "records", "stats", "store", "tasks"}
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
+TRAINING = (
+    "work/recipe",
+    "work/training",
+    "work/drivers/tensorflow",
+    "work/drivers/jax",
+    "work/drivers/torch",
+    "work/evaluation",
+    "work/network",
+    "work/deployment",
+)
 CORE = {
-    "train": ("work/recipe", "work/training", "work/evaluation", "work/network", "work/deployment"),
-    "derive": ("work/recipe", "work/training", "work/evaluation", "work/network", "work/deployment"),
-    "measure": ("measure/latency",),
+    "train": TRAINING,
+    "derive": TRAINING,
+    "measure": ("measure/latency", "measure/timing"),
     "diagnose": ("work/evaluation", "work/deployment"),
 }
 """The modules that a node's result depends on beside its plugins, with all that they import."""

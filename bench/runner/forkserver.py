@@ -8,6 +8,7 @@ It says `Ready`, reads `Start`s and `Stop`s from its parent and answers with an 
 the parent is gone, so are the server and its jobs.
 """
 
+import gc
 import importlib
 import os
 import pickle
@@ -91,6 +92,8 @@ def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
     except Exception as error:
         traceback.print_exc()
         fault = first_line(error)
+    gc.collect()
+    gc.freeze()  # or each fork's garbage collector would touch, and so copy, all that was imported
     parent.send(Ready(_threads(), fault))
     if forks == "fork":
         _Forks(parent).serve()

@@ -10,8 +10,6 @@ Paper: M. Zhu and S. Gupta, To prune, or not to prune: exploring the efficacy of
 Expect: InceptionV3 on ImageNet 78.1 → 78.0 / 76.1 / 74.6 % at 50 / 75 / 87.5 % (tensorflow-model-optimization's guide)
 """
 
-import math
-
 import keras
 import numpy as np
 import tensorflow_model_optimization as tfmot
@@ -33,8 +31,7 @@ def after(
     trained = job.parent.network
     if trained.output_shape[-1] != len(job.learn.facts.classes):
         raise Unsupported(f"the network has {trained.output_shape[-1]} output; pruning needs one for each class")
-    train, batch_size = job.learn.train, job.settings.batch_size
-    steps = epochs * math.ceil(len(train) / batch_size)
+    steps = epochs * job.trainer.steps_per_epoch
     schedule = tfmot.sparsity.keras.PolynomialDecay(
         initial_sparsity=0.0,
         final_sparsity=sparsity,
@@ -49,24 +46,15 @@ def after(
         return layer
 
     pruned = tf_keras.models.clone_model(twin.make(trained), clone_function=wrap)
-    model = twin.Training(pruned, job.trainer, job.parent.outputs)
-    model.compile(tf_keras.optimizers.Adam(learning_rate), metrics=["accuracy"])
-    y = training.targets(train.y, job.learn.facts)
-    history = model.fit(
-        (train.x, y),
-        y,
-        batch_size=batch_size,
-        epochs=epochs,
-        callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
-        verbose=0,
-    )
+    model = twin.Training(pruned, job.trainer, job.parent.outputs, tf_keras.optimizers.Adam(learning_rate))
+    series = model.fit(epochs, tfmot.sparsity.keras.UpdatePruningStep())
     stripped = tfmot.sparsity.keras.strip_pruning(pruned)
     twin.copy_weights(stripped, trained)
     reached = _sparsity(trained)
     # Known to do nothing, silently, when the schedule is longer than the training.
     if reached < sparsity - 0.02:
         raise Unsupported(f"pruning reached a sparsity of {reached:.2f}, not {sparsity}; train for more epochs")
-    return training.Product(trained, figures={"sparsity": (reached, "1")}, series=training.curves(history.history))
+    return training.Product(trained, figures={"sparsity": (reached, "1")}, series=series)
 
 
 def _sparsity(network: keras.Model) -> float:

@@ -5,7 +5,7 @@ Everything here follows the fold and never the seed, so that seeds stay comparab
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -100,8 +100,9 @@ class Part:
         """Return the number of examples of each class."""
         return [int(count) for count in np.bincount(self.y.astype(np.int64), minlength=classes)]
 
+    @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits of SHA-256 over shape, type and bytes of both arrays."""
+        """16 hex digits of SHA-256 over shape, type and bytes of both arrays."""
         digest = sha256()
         for array in (self.x, self.y):
             digest.update(repr((array.shape, array.dtype.str)).encode())
@@ -280,8 +281,8 @@ def describe(split: Split) -> Data:
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return Data(
         source=split.facts.source,
-        train_fingerprint=split.train.fingerprint(),
-        test_fingerprint=split.test.fingerprint(),
+        train_fingerprint=split.train.fingerprint,
+        test_fingerprint=split.test.fingerprint,
         n_train=len(split.train),
         n_validation=len(split.validation),
         n_test=len(split.test),

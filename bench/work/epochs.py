@@ -51,6 +51,11 @@ class Driver(Protocol):
         """Return the sums of loss and score over rows of held-out examples."""
 
 
+def order(seed: int, epoch: int, n: int) -> Rows:
+    """Return the order in which an epoch takes `n` examples."""
+    return np.random.default_rng([seed, epoch]).permutation(n).astype(np.int32)
+
+
 class TrainingModel(keras.Model):
     """A network with what training adds: the techniques' doors, labels as targets, the loss.
 
@@ -66,21 +71,17 @@ class TrainingModel(keras.Model):
         self._doors = list(doors)
         self._loss = loss
         self._facts = facts
-        self._seed = seed
+        self.seed = seed
         self.built = True
 
     def begin_epoch(self, epoch: int) -> None:
         """Start the draws of an epoch."""
-        state = np.random.SeedSequence([self._seed, epoch]).generate_state(2)
+        state = np.random.SeedSequence([self.seed, epoch]).generate_state(2)
         self.generator.state.assign(state)
         if keras.backend.backend() == "torch":
             import torch
 
             torch.manual_seed(int(state[0]))  # which Keras's dropout draws from there, whatever its own seed
-
-    def order(self, epoch: int, n: int) -> Rows:
-        """Return the order in which an epoch takes `n` examples."""
-        return np.random.default_rng([self._seed, epoch]).permutation(n).astype(np.int32)
 
     def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
         """Return the main head's outputs as float32; the loss is added."""
@@ -163,11 +164,11 @@ def fit(
     for epoch in range(first_epoch, epochs):
         told.on_epoch_begin(epoch)
         model.begin_epoch(epoch)
-        loss, score = _mean(driver.train, model.order(epoch, len(train)), batch_size)
+        loss, score = mean(driver.train, order(model.seed, epoch, len(train)), batch_size)
         logs = {"loss": loss, model.score_name: score}
         if held:
             told.on_test_begin()
-            loss, score = _mean(driver.judge, np.arange(len(held_out), dtype=np.int32), batch_size)
+            loss, score = mean(driver.judge, np.arange(len(held_out), dtype=np.int32), batch_size)
             logs |= {"val_loss": loss, f"val_{model.score_name}": score}
             told.on_test_end(logs)
         told.on_epoch_end(epoch, logs)
@@ -178,7 +179,7 @@ def fit(
     told.on_train_end(logs)
 
 
-def _mean(driven: Callable[[Rows], NDArray[np.float32]], order: Rows, batch_size: int) -> tuple[float, float]:
+def mean(driven: Callable[[Rows], NDArray[np.float32]], order: Rows, batch_size: int) -> tuple[float, float]:
     """Drive examples in batches, the last one as small as it is; return the means of loss and score."""
     whole = len(order) // batch_size * batch_size
     blocks = [order[:whole].reshape(-1, batch_size), order[whole:].reshape(1, -1)]
@@ -214,7 +215,7 @@ def _keras_fit(
 
     def begin(epoch: int, logs: dict[str, float] | None) -> None:
         model.begin_epoch(epoch)
-        batches.order = model.order(epoch, len(train[0]))
+        batches.order = order(model.seed, epoch, len(train[0]))
 
     model.fit(
         batches,

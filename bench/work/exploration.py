@@ -74,7 +74,7 @@ def explore(use: Use, dataset: data.Dataset) -> DatasetRecord:
 
 def _part(name: str, part: data.Part, facts: data.Facts) -> PartSummary:
     counts = tuple(part.counts(len(facts.classes))) if facts.classes else ()
-    return PartSummary(name=name, n=len(part), class_counts=counts, fingerprint=part.fingerprint())
+    return PartSummary(name=name, n=len(part), class_counts=counts, fingerprint=part.fingerprint)
 
 
 def _duplicates(train: data.Part, test: data.Part) -> Duplicates:

@@ -64,7 +64,7 @@ def digest(network: keras.Model) -> str:
     """Return SHA-256 over a network's canonical configuration and weight bytes.
 
     A `.keras` file's own bytes change with the clock. Layer names count, so the network should
-    have been built after `keras.utils.clear_session()`.
+    have been built in a fresh process, or after `keras.utils.clear_session()`.
     """
     found = sha256(canonical(network.get_config()))
     for value in network.get_weights():
@@ -100,11 +100,6 @@ def keep(made: keras.Model | Path, folder: Path) -> Artifact:
 def load(artifact: Artifact, folder: Path) -> keras.Model:
     """Read a `keras` artifact back, for inference or further training."""
     return keras.models.load_model(folder / artifact.file, compile=False)
-
-
-def layers(artifact: Artifact, folder: Path) -> tuple[Layer, ...]:
-    """Return the layer table of a Keras artifact; other formats have none."""
-    return layer_table(load(artifact, folder)) if artifact.format == "keras" else ()
 
 
 def complexity(layers: tuple[Layer, ...]) -> list[Measurement]:

@@ -262,8 +262,7 @@ class _WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def begin(settings: Training, seed: int | None) -> None:
-    """Put Keras into the state that a run starts from, whatever this process did before."""
-    keras.utils.clear_session()
+    """Put Keras into the state that a run starts from, in a fresh process."""
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(seed or 0)
 

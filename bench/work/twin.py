@@ -2,7 +2,7 @@
 
 A flat functional Keras 3 graph is rebuilt layer by layer and given the same weights; the caller
 checks nothing, as the outputs are compared here. Importing this module puts the process in
-tf_keras's hands for `tf.keras`: only isolated worker processes do.
+tf_keras's hands for `tf.keras`.
 """
 
 import inspect
@@ -15,7 +15,10 @@ import tensorflow as tf
 import tf_keras
 
 from bench.errors import Unsupported
-from bench.work.training import Trainer
+from bench.records import Series
+from bench.work.drivers.tensorflow import Driver
+from bench.work.epochs import encoded, mean, order
+from bench.work.training import Trainer, curves
 
 TOLERANCE = 1e-3
 """Largest difference between the outputs of network and twin, relative to the largest output."""
@@ -71,26 +74,69 @@ def _filled(arguments: Any, symbols: set[int], given: Iterator[Any]) -> Any:
     return tf.nest.map_structure(lambda one: next(given) if id(one) in symbols else one, arguments)
 
 
-class Training(tf_keras.Model):
-    """Trains a twin on what the recipe's techniques make of batches and loss; the twin inside stays uncompiled."""
+class Training:
+    """Trains a twin on what the recipe's techniques make of batches and loss, an epoch a call.
 
-    def __init__(self, network: tf_keras.Model, trainer: Trainer, outputs: Literal["logits", "probabilities"]) -> None:
-        super().__init__(name="training")
-        self.network = network
+    Stands in for an `epochs.TrainingModel` before TensorFlow's driver.
+    """
+
+    def __init__(
+        self,
+        network: tf_keras.Model,
+        trainer: Trainer,
+        outputs: Literal["logits", "probabilities"],
+        optimizer: tf_keras.optimizers.Optimizer,
+    ) -> None:
+        self.trainable_variables = network.trainable_variables
+        self.losses: list[tf.Tensor] = []
+        self._network = network
         self._trainer = trainer
         self._outputs = outputs
-        self._seed = keras.random.SeedGenerator(trainer.seed)
+        self._optimizer = optimizer
+        self._generator = keras.random.SeedGenerator(trainer.seed)
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Return the network's outputs for raw examples; the loss is added."""
-        x, y = tf.cast(inputs[0], tf.float32), inputs[1]
+    def fit(self, epochs: int, callback: tf_keras.callbacks.Callback) -> tuple[Series, ...]:
+        """Train for some epochs and return the curves; the callback hears of beginning and epochs."""
+        train, batch_size = self._trainer.learn.train, self._trainer.settings.batch_size
+        self._optimizer.build(self.trainable_variables)
+        driver = Driver(self, (train.x, train.y.astype(np.int32)), None, jit=False)  # type: ignore[arg-type]
+        history: dict[str, list[float]] = {"loss": [], "accuracy": []}
+        callback.set_model(self._network)
+        callback.on_train_begin()
+        for epoch in range(epochs):
+            loss, accuracy = mean(driver.train, order(self._trainer.seed, epoch, len(train)), batch_size)
+            callback.on_epoch_end(epoch)
+            history["loss"].append(loss)
+            history["accuracy"].append(accuracy)
+        return curves(history)
+
+    @property
+    def optimizer(self) -> "Training":
+        """Itself, in the words of Keras 3."""
+        return self
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """Return the loss as it is: twins are float32."""
+        return loss
+
+    def apply(self, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
+        """Take a step."""
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def __call__(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Return the network's outputs for raw examples and labels, and leave the loss."""
+        x, y = tf.cast(inputs[0], tf.float32), encoded(inputs[1], self._trainer.facts)
         if training:
             for door in self._trainer.batch_doors:
-                x, y = door(x, y, self._seed)
-        outputs = self.network(x, training=training)
+                x, y = door(x, y, self._generator)
+        outputs = self._network(x, training=training)
         logits = outputs if self._outputs == "logits" else tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
-        self.add_loss(tf.reduce_mean(self._trainer.loss(x, y, logits)))
+        self.losses = [tf.reduce_mean(self._trainer.loss(x, y, logits))]
         return outputs
+
+    def score(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        """Return whether each answer is right, (n,)."""
+        return tf.cast(tf.equal(labels, tf.argmax(outputs, axis=1, output_type=tf.int32)), tf.float32)
 
 
 def copy_weights(twin: tf_keras.Model, network: keras.Model) -> None:

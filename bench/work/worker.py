@@ -11,8 +11,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
+import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,9 @@ from bench.catalog import Catalog
 from bench.errors import DataError, Diverged, Unsupported, first_line
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
-from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, cell_id
-from bench.tasks import Progress, Task, failure, provenance, record
+from bench.planning.fingerprints import code_of
+from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
+from bench.tasks import PACKAGES, Progress, Task, failure, provenance, record, versions
 from bench.work import data, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.recipe import Recipe
@@ -31,9 +34,10 @@ from bench.work.recipe import Recipe
 
 @dataclass(frozen=True)
 class Made:
-    """What a node leaves before it is judged."""
+    """What a node leaves before it is judged; `described` is the Keras network whose layers it has, if any."""
 
     artifact: Artifact
+    described: keras.Model | None = None
     figures: list[Measurement] = field(default_factory=list)
     series: tuple[Series, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
@@ -94,9 +98,7 @@ def _train_or_derive(task: Task) -> Record:
         if node.kind == "derive":
             assert task.parent is not None
             figures += evaluation.compare(outputs, _outputs(task, catalog, task.parent, split), split)
-        # A converted network does as much as the Keras network that it was made from.
-        described = artifact if artifact.format == "keras" or task.parent is None else task.parent
-        layers = network.layers(described, task.home.artifacts)
+        layers = network.layer_table(made.described) if made.described else ()
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
     if "fit" in phases.seconds:
         figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))
@@ -132,9 +134,10 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
         product = takeover(trainer, model) if takeover else trainer.fit(model)
     phases.seconds["fit"] += checkpoints.resumed_s
     with phases("save"):
-        artifact = network.save(network.main_head(product.network), task.home.artifacts)
+        trained = network.main_head(product.network)
+        artifact = network.save(trained, task.home.artifacts)
     series = (*product.series, *(one for tell in watched for one in tell()))
-    return Made(artifact, _figures(product), series, product.tables, training.jit_compile())
+    return Made(artifact, trained, _figures(product), series, product.tables, training.jit_compile())
 
 
 def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
@@ -154,7 +157,8 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
             raise Unsupported(
                 f"{use.parameters['path']}: does not take examples of shape {learn.train.x.shape[1:]}; {takes}"
             ) from error
-    return Made(msgspec.structs.replace(artifact, outputs=kind))
+    described = found if isinstance(found, keras.Model) else None
+    return Made(msgspec.structs.replace(artifact, outputs=kind), described)
 
 
 def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
@@ -177,7 +181,9 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
     with phases("save"):
         artifact = network.keep(product.network, task.home.artifacts)
         artifact = msgspec.structs.replace(artifact, outputs=product.outputs or parents[0].outputs)
-    return Made(artifact, _figures(product), product.series, product.tables)
+    # A converted network does as much as the Keras network that it was made from.
+    described = product.network if isinstance(product.network, keras.Model) else parents[0]
+    return Made(artifact, _described(task, described), _figures(product), product.series, product.tables)
 
 
 def _diagnose(task: Task) -> Record:
@@ -204,6 +210,13 @@ def _diagnose(task: Task) -> Record:
         data=data.describe(split),
         diagnostics={use.name: found},
     )
+
+
+def _described(task: Task, one: keras.Model | Artifact) -> keras.Model | None:
+    """Return a network whose layers can be listed, if there is one."""
+    if isinstance(one, Artifact):
+        return network.load(one, task.home.artifacts) if one.format == "keras" else None
+    return one
 
 
 def _figures(product: training.Product) -> list[Measurement]:
@@ -241,8 +254,20 @@ def _verify_files(task: Task, catalog: Catalog) -> None:
 
 
 def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:
-    """Return an artifact's outputs on the whole test set, as logits (n, classes) or values (n, 1)."""
-    return evaluation.logits(_raw_outputs(task, catalog, artifact, split.test.x), artifact.outputs, split.facts)
+    """Return an artifact's outputs on the whole test set, as logits (n, classes) or values (n, 1); computed once."""
+    runtime = Use(EVALUATED_ON[artifact.format])
+    how = (code_of(catalog.card("runtimes", runtime.name)), versions(PACKAGES), task.backend)
+    key = sha256(canonical((artifact.digest, split.test.fingerprint, how))).hexdigest()[:32]
+    kept = task.home.outputs / f"{key}.npy"
+    try:
+        raw = np.load(kept)
+    except (OSError, ValueError):
+        raw = _raw_outputs(task, catalog, artifact, split.test.x)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = task.folder / "outputs.npy"
+        np.save(draft, raw)
+        draft.replace(kept)
+    return evaluation.logits(raw, artifact.outputs, split.facts)
 
 
 def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:

@@ -338,9 +338,9 @@ def test_label_noise_changes_that_share_of_labels_to_others() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"train_size": 500}, {"imbalance": 5}, {"label_noise": 0.2}])
 def test_options_follow_the_fold_and_leave_the_test_part_alone(options: dict[str, float]) -> None:
-    assert part(**options).train.fingerprint() == part(**options).train.fingerprint()
-    assert part(**options).test.fingerprint() == part().test.fingerprint()
-    assert part(1, **options).train.fingerprint() != part(**options).train.fingerprint()
+    assert part(**options).train.fingerprint == part(**options).train.fingerprint
+    assert part(**options).test.fingerprint == part().test.fingerprint
+    assert part(1, **options).train.fingerprint != part(**options).train.fingerprint
     assert options.keys() <= OPTIONS.keys()
 
 

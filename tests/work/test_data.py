@@ -127,14 +127,14 @@ def test_parts_are_stratified() -> None:
 
 def test_a_published_test_part_is_the_test_part_of_every_fold(tmp_path: Path) -> None:
     sample_data.mnist(tmp_path / "kaggle")
-    prints = {data.split(mnist.load(), fold, 0.2).test.fingerprint() for fold in range(3)}
+    prints = {data.split(mnist.load(), fold, 0.2).test.fingerprint for fold in range(3)}
     assert len(prints) == 1
 
 
 def test_fingerprints_tell_arrays_apart() -> None:
     x, y = np.zeros((4, 2), np.uint8), np.zeros(4, np.int64)
     parts = [data.Part(x, y), data.Part(x.reshape(2, 4), y), data.Part(x, y + 1), data.Part(x.astype(np.int8), y)]
-    assert len({part.fingerprint() for part in parts}) == 4
+    assert len({part.fingerprint for part in parts}) == 4
 
 
 def test_preparing_twice_in_one_process_loads_once() -> None:
