@@ -167,16 +167,18 @@ class BatchSamples(Struct, frozen=True):
     batch_size: int
     first_call_ms: float
     latencies_ms: list[float]
+    others_cores: float = 0.0
+    """Cores that other processes kept busy meanwhile."""
+    steal: float = 0.0
+    """Share of the time that the hypervisor took away, 0–1."""
+    drift: float = 0.0
+    """Relative difference between the medians of the first and the second half."""
 
 
 class Sample(Struct, frozen=True):
     """What one fresh process measured of one node."""
 
     batches: tuple[BatchSamples, ...]
-    others_cores: float
-    """Cores that other processes kept busy meanwhile."""
-    steal: float
-    """Share of the time that the hypervisor took away, 0–1."""
     size_bytes: int
     duration_s: float
     device: str = "cpu"

@@ -379,9 +379,9 @@ def timed(
     )
 
 
-def process(latencies_ms: Sequence[float], others: float = 0.0, steal: float = 0.0) -> Sample:
+def process(latencies_ms: Sequence[float], others: float = 0.0, steal: float = 0.0, drift: float = 0.0) -> Sample:
     """Return what one process measured at batch size 1."""
-    return Sample((BatchSamples(1, 9.0, list(latencies_ms)),), others, steal, 7, 0.1)
+    return Sample((BatchSamples(1, 9.0, list(latencies_ms), others, steal, drift),), 7, 0.1)
 
 
 def summary(samples: list[Sample]) -> Summary:

@@ -1,15 +1,18 @@
 """Timed calls of a deployed network, in this process.
 
 One caller, one network, inputs where the runtime wants them, the output fetched inside the timer.
-First call, warm-up and steady state are kept apart; only the steady state is sampled.
+First call, warm-up and steady state are kept apart; only the steady state is sampled. The process
+stays on the same cores, watches what else goes on meanwhile, and measures again at once what was
+disturbed.
 """
 
 import gc
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -20,69 +23,103 @@ from bench.records import MeasureSpec
 from bench.tasks import BatchSamples
 from bench.work.deployment import Deployed
 
+OTHERS_UNSTABLE = 0.25
+"""Cores kept busy by other processes."""
+STEAL_UNSTABLE = 0.02
+"""Share of the time that the hypervisor took away."""
+DRIFT_UNSTABLE = 0.10
+"""Relative difference between the medians of the first and the second half of a process's calls."""
+AGAIN = 3
+"""How often a disturbed measurement is made again."""
 WINDOW = 16
 """Calls in each of the two windows that a warm-up compares."""
 LONGEST_WARMUP_S = 10.0
 
 
-@dataclass(frozen=True)
-class Health:
-    """What else went on in the machine: cores that others kept busy, and the share of stolen time."""
-
-    others_cores: float
-    steal: float
+TICK_S = 0.01
+"""Resolution of the system's account of its cores."""
 
 
-def sample(
-    deployed: Deployed, examples: NDArray[np.generic], spec: MeasureSpec
-) -> tuple[tuple[BatchSamples, ...], Health]:
-    """Time calls at each batch size, on the first of the given test examples."""
-    profile = PROFILES[spec.profile]
-    process, started = psutil.Process(), time.perf_counter()
-    before, own = _machine(), sum(process.cpu_times()[:2])
-    batches = tuple(_batch(deployed, examples, size, profile) for size in spec.batch_sizes)
-    wall = time.perf_counter() - started
-    after = _machine()
-    others = after.busy_s - before.busy_s - (sum(process.cpu_times()[:2]) - own)
-    stolen = after.stolen_s - before.stolen_s
-    return batches, Health(others_cores=max(others, 0.0) / wall, steal=max(stolen, 0.0) / (wall * after.cores))
+def sample(deployed: Deployed, examples: NDArray[np.generic], spec: MeasureSpec) -> tuple[BatchSamples, ...]:
+    """Time calls at each batch size, on the first of the given test examples; moves this process to fixed cores."""
+    cores = _allowed_cores()
+    _stay_on(cores[-spec.threads :])
+    return tuple(_undisturbed(deployed, examples, size, PROFILES[spec.profile], cores) for size in spec.batch_sizes)
 
 
-@dataclass(frozen=True)
-class _Machine:
-    busy_s: float
-    stolen_s: float
-    cores: int
+def is_disturbed(batch: BatchSamples) -> bool:
+    """Tell whether something else kept the machine busy, or the two halves of the calls disagree."""
+    return batch.others_cores > OTHERS_UNSTABLE or batch.steal > STEAL_UNSTABLE or batch.drift > DRIFT_UNSTABLE
 
 
-def _machine() -> _Machine:
-    """Return the time that the cores we may use have spent so far; a shared host's others do not concern us."""
-    cores = psutil.cpu_times(percpu=True)
-    if hasattr(os, "sched_getaffinity"):
-        cores = [cores[i] for i in os.sched_getaffinity(0)]
-    return _Machine(
-        busy_s=sum(core.user + core.system for core in cores),
-        stolen_s=sum(getattr(core, "steal", 0.0) for core in cores),
-        cores=len(cores),
-    )
-
-
-def _batch(deployed: Deployed, examples: NDArray[np.generic], size: int, profile: Profile) -> BatchSamples:
+def _undisturbed(
+    deployed: Deployed, examples: NDArray[np.generic], size: int, profile: Profile, cores: Sequence[int]
+) -> BatchSamples:
+    """Time calls, and once more if they were disturbed, a few times; what was disturbed to the last says so."""
     x = np.resize(examples, (size, *examples.shape[1:])) if size > len(examples) else examples[:size]
     prepared = deployed.prepare(x)
     first = _call_ms(deployed, prepared)
-    _warm_up(deployed, prepared, profile)
-    samples, seconds = profile.effort(size)
-    wanted, until = samples / profile.processes, time.perf_counter() + seconds / profile.processes
+    for _ in range(1 + AGAIN):
+        _warm_up(deployed, prepared, profile)
+        found = _timed(deployed, prepared, size, profile, cores, first)
+        if not is_disturbed(found):
+            break
+    return found
+
+
+def _timed(
+    deployed: Deployed, prepared: Any, size: int, profile: Profile, cores: Sequence[int], first: float
+) -> BatchSamples:
+    calls, seconds = profile.effort(size)
+    wanted, duration = calls / profile.processes, seconds / profile.processes
     latencies: list[float] = []
     gc.collect()
     gc.disable()
+    before, own, started = _machine(cores), time.process_time(), time.perf_counter()
     try:
-        while len(latencies) < wanted or time.perf_counter() < until:
+        while len(latencies) < wanted or time.perf_counter() - started < duration:
             latencies.append(_call_ms(deployed, prepared))
     finally:
         gc.enable()
-    return BatchSamples(batch_size=size, first_call_ms=first, latencies_ms=latencies)
+    wall, own, after = time.perf_counter() - started, time.process_time() - own, _machine(cores)
+    blur = TICK_S * len(cores)
+    others, stolen = after.busy_s - before.busy_s - own - blur, after.stolen_s - before.stolen_s - TICK_S
+    halves = [median(latencies[: len(latencies) // 2]), median(latencies[len(latencies) // 2 :])]
+    return BatchSamples(
+        batch_size=size,
+        first_call_ms=first,
+        latencies_ms=latencies,
+        others_cores=max(others, 0.0) / wall,
+        steal=max(stolen, 0.0) / (wall * len(cores)),
+        drift=max(halves) / min(halves) - 1,
+    )
+
+
+def _allowed_cores() -> list[int]:
+    """Return the cores that we may use; a shared host's others do not concern us."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def _stay_on(cores: Sequence[int]) -> None:
+    """Keep this process's threads from wandering, where the system can: a move costs a small network half its speed."""
+    if hasattr(os, "sched_setaffinity"):
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+class _Machine(NamedTuple):
+    busy_s: float
+    stolen_s: float
+
+
+def _machine(cores: Sequence[int]) -> _Machine:
+    """Return the time that cores have spent so far."""
+    every = psutil.cpu_times(percpu=True)
+    times = [every[i] for i in cores if i < len(every)]
+    return _Machine(
+        busy_s=sum(core.user + core.system for core in times),
+        stolen_s=sum(getattr(core, "steal", 0.0) for core in times),
+    )
 
 
 def _call_ms(deployed: Deployed, prepared: Any) -> float:

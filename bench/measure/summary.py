@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct
 
+from bench.measure.latency import DRIFT_UNSTABLE, OTHERS_UNSTABLE, STEAL_UNSTABLE
 from bench.measure.profiles import PROFILES
 from bench.records import Measurement, Series, Timing
 from bench.stats import Interval, geometric_interval, smallest_count
@@ -14,9 +15,10 @@ from bench.tasks import BatchSamples, Sample, Task
 
 SPREAD_UNSTABLE = 0.10
 """Relative difference between the medians of two processes from which a timing is unstable."""
-OTHERS_UNSTABLE, OTHERS_INVALID = 0.25, 1.0
+OTHERS_INVALID = 1.0
 """Cores kept busy by other processes."""
-STEAL_UNSTABLE = 0.02
+OUTLIERS = 1 / 3
+"""Most of the processes that may be left out because they ran slower or faster than the others as a whole."""
 SKETCH = [round(i / 100, 2) for i in range(101)]
 
 
@@ -44,10 +46,32 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
     series, timings = [], []
     for i, size in enumerate(task.node.measure.batch_sizes):
         batches = [sample.batches[i] for sample in samples]
-        measurements += _figures(runtime, size, batches, PROFILES[task.node.measure.profile].percentiles)
-        series.append(_sketch(runtime, size, batches))
-        timings.append(_trust(runtime, size, samples, batches))
+        kept = _alike(batches)
+        measurements += _figures(runtime, size, kept, PROFILES[task.node.measure.profile].percentiles)
+        series.append(_sketch(runtime, size, kept))
+        timings.append(_trust(runtime, size, batches, kept))
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
+
+
+def is_settled(samples: list[Sample]) -> bool:
+    """Tell whether the processes agree with each other, at every batch size; if not, one more may."""
+    return all(_spread(_alike([sample.batches[i] for sample in samples])) <= SPREAD_UNSTABLE for i in _sizes(samples))
+
+
+def _sizes(samples: list[Sample]) -> range:
+    return range(len(samples[0].batches))
+
+
+def _alike(batches: list[BatchSamples]) -> list[BatchSamples]:
+    """Leave out the processes that are away from the rest; if those are too many, leave out none."""
+    middle = median(median(batch.latencies_ms) for batch in batches)
+    near = [batch for batch in batches if abs(median(batch.latencies_ms) / middle - 1) <= SPREAD_UNSTABLE]
+    return near if len(near) >= (1 - OUTLIERS) * len(batches) else batches
+
+
+def _spread(batches: list[BatchSamples]) -> float:
+    medians = [median(batch.latencies_ms) for batch in batches]
+    return max(medians) / min(medians) - 1
 
 
 def _figures(
@@ -86,21 +110,22 @@ def _sketch(runtime: str, size: int, batches: list[BatchSamples]) -> Series:
     )
 
 
-def _trust(runtime: str, size: int, samples: list[Sample], batches: list[BatchSamples]) -> Timing:
-    medians = [median(batch.latencies_ms) for batch in batches]
-    spread = max(medians) / min(medians) - 1
-    others = max(sample.others_cores for sample in samples)
-    steal = max(sample.steal for sample in samples)
+def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[BatchSamples]) -> Timing:
+    spread = _spread(kept)
+    others = max(batch.others_cores for batch in kept)
+    steal, drift = max(batch.steal for batch in kept), max(batch.drift for batch in kept)
     reasons = []
     if spread > SPREAD_UNSTABLE:
-        reasons.append(f"the medians of {len(medians)} processes differ by {spread:.0%}")
+        reasons.append(f"the medians of {len(kept)} processes differ by {spread:.0%}")
     if others > OTHERS_UNSTABLE:
         reasons.append(f"other processes kept {others:.1f} cores busy")
     if steal > STEAL_UNSTABLE:
         reasons.append(f"the hypervisor took {steal:.0%} of the time")
-    return Timing(
-        runtime=runtime,
-        batch_size=size,
-        validity="invalid" if others > OTHERS_INVALID else "unstable" if reasons else "valid",
-        reasons=tuple(reasons),
-    )
+    if drift > DRIFT_UNSTABLE:
+        reasons.append(f"the two halves of a process's calls differ by {drift:.0%}")
+    validity: Literal["valid", "unstable", "invalid"] = "unstable" if reasons else "valid"
+    if others > OTHERS_INVALID:
+        validity = "invalid"
+    if len(kept) < len(batches):
+        reasons.append(f"{len(batches) - len(kept)} of {len(batches)} processes, away from the rest, left out")
+    return Timing(runtime=runtime, batch_size=size, validity=validity, reasons=tuple(reasons))

@@ -16,11 +16,9 @@ def sample(task: Task, examples: Path) -> Sample:
     started = time.monotonic()
     assert task.parent is not None and task.node.measure is not None
     deployed = deployment.deploy(Catalog(task.plugins), task.node.measure.runtime, task.home, task.parent, task.threads)
-    batches, health = latency.sample(deployed, np.load(examples), task.node.measure)
+    batches = latency.sample(deployed, np.load(examples), task.node.measure)
     return Sample(
         batches=batches,
-        others_cores=health.others_cores,
-        steal=health.steal,
         size_bytes=deployed.size_bytes,
         duration_s=time.monotonic() - started,
         device=deployed.device or _keras_device(),
