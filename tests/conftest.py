@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", default="digits", help="suite whose networks bench_latency.py times")
+    parser.addoption("--kills", type=int, default=4, help="how often test_kills.py kills a run")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,0 +1,76 @@
+"""SIGKILL at random moments: nothing that was finished is lost or made twice, and a long training goes on."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from bench import store
+
+pytestmark = pytest.mark.slow
+
+SUITE = """
+title: T
+datasets: [digits]
+architectures: ["mlp(width=4, depth=1)", "custom_cnn(width=8, depth=2)"]
+recipes:
+  baseline: []
+  augment: ["augment(shift=1, flip=False)", dropout]
+  tiny: [quantize]
+training: {epochs: 80, learning_rate: 0.005, batch_size: 32}
+seeds: [0, 1]
+threads: 1
+measure: {runtimes: []}
+"""
+SCRIPT = (
+    "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
+    "bench.run.settings_of = lambda *a, **k: replace(real(*a, **k), worker='kill_worker');"
+    "sys.exit(bench.cli.main(['run', 'mine', '--workers', '2']))"
+)
+
+
+def started(place: Path) -> subprocess.Popen[bytes]:
+    (place / "suites").mkdir(parents=True, exist_ok=True)
+    (place / "suites" / "mine.yaml").write_text(SUITE)
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def digests(place: Path) -> dict[tuple[str, int | None], str]:
+    """Return the network of every run; fail if a run has more than one record, or one that did not finish."""
+    reading = store.read(place / "results")
+    assert not reading.problems
+    assert {record.status for record in reading.records} == {"finished"}
+    counts = Counter((record.cell_id, record.seed) for record in reading.records)
+    assert set(counts.values()) == {1}, "no node is executed twice"
+    return {(r.cell_id, r.seed): r.artifact.digest for r in reading.records if r.artifact}
+
+
+def test_killed_at_random_moments_a_grid_comes_to_the_same_networks(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    assert started(tmp_path / "undisturbed").wait(300) == 0
+    place, draw, resumed = tmp_path / "killed", random.Random(0), 0
+    for _ in range(request.config.getoption("--kills")):
+        process = started(place)
+        time.sleep(draw.uniform(1, 12))
+        resumed += bool(list((place / ".bench").glob("checkpoints/*/*.checkpoint")))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert started(place).wait(300) == 0
+    assert resumed, "no training was killed that had a checkpoint"
+    assert digests(place) == digests(tmp_path / "undisturbed")
+    assert not list((place / ".bench").glob("checkpoints/*")), "what has a record has no checkpoint"
