@@ -129,7 +129,7 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
 
 
 def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
-    """Delete logs, conversions and the networks that no record names (or all).
+    """Delete logs, what was kept to save time, and the networks that no record names (or all).
 
     Return what was done in one line, and the records that cannot be read: with any of those all
     networks are kept, as they may name some.
@@ -143,7 +143,8 @@ def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
         size = sum(path.stat().st_size for path in doomed)
         for path in doomed:
             path.unlink()
-        for folder in (place.conversions, place.outputs, place.checkpoints, place.root / "scratch", place.logs):
+        made = (place.conversions, place.outputs, place.checkpoints, place.decoded, place.compiled)
+        for folder in (*made, place.root / "scratch", place.logs):
             shutil.rmtree(folder, ignore_errors=True)
     kept = "" if everything else "; those that records name are kept"
     return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}", tuple(problems)

@@ -92,6 +92,16 @@ class Home(Struct, frozen=True):
         return self.root / "conversions"
 
     @property
+    def decoded(self) -> Path:
+        """Where datasets lie as arrays."""
+        return self.root / "datasets"
+
+    @property
+    def compiled(self) -> Path:
+        """What backends remember of what they compiled."""
+        return self.root / "compiled"
+
+    @property
     def outputs(self) -> Path:
         """Where networks' answers on test parts lie, so that they are computed once."""
         return self.root / "outputs"

@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True):
     def kind(self, threads: int, *, light: bool = False) -> Kind:
         """Return what the processes of nodes import, and under which variables."""
         modules = (self.timer,) if light else (self.worker, self.timer)
-        return Kind.of(*modules, variables=environment(self.backend, threads))
+        return Kind.of(*modules, variables=environment(self.backend, threads, self.home.compiled))
 
 
 def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
@@ -111,7 +111,7 @@ class _Execution:
         """Make sure that every dataset is there and has a record."""
         kind = self._settings.kind(self._settings.threads)
         for use in datasets.values():
-            arguments = (use, self._settings.plugins, self._settings.results)
+            arguments = (use, self._settings.plugins, self._settings.results, self._settings.home)
             job = self._ended(self._workers.start(kind, "bench.work.exploration:survey", *arguments))
             try:
                 fault = job.result()

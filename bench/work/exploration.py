@@ -17,7 +17,8 @@ from bench.errors import DataError, first_line
 from bench.records import Use
 from bench.runner.process import visible
 from bench.store import now
-from bench.work import data
+from bench.tasks import Home
+from bench.work import data, decoded
 
 BINS = 20
 TILES, TILES_OF_MANY = 8, 4
@@ -30,14 +31,14 @@ MOST_CORRELATED = 60
 """A table of correlations with more rows cannot be read."""
 
 
-def survey(use: Use, plugins: tuple[Path, ...], results: Path) -> str | None:
+def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> str | None:
     """Load a dataset before any compute is spent and leave its record; return what is wrong with it, if anything is."""
     catalog = Catalog(plugins)
     own = catalog.given("datasets", use)
     plain = Use(use.name, {key: value for key, value in use.parameters.items() if key in own})
     with visible():
         try:
-            dataset = data.load(catalog.load("datasets", use.name).load, use.name, own)
+            dataset = data.load(decoded.loader(catalog, use, home), use.name, own)
             if catalog.paths("datasets", plain) or not dataset_record.path(results, plain, dataset.source).exists():
                 dataset_record.write(results, explore(plain, dataset))
         except DataError as error:

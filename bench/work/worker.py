@@ -27,7 +27,7 @@ from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
 from bench.tasks import PACKAGES, Progress, Task, failure, provenance, record, versions
-from bench.work import data, deployment, evaluation, network, training
+from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.recipe import Recipe
 
@@ -239,7 +239,7 @@ def _trained(task: Task, learn: data.Learn, artifact: Artifact) -> training.Trai
 
 def _split(task: Task, catalog: Catalog) -> data.Split:
     cell = task.node.cell
-    loader = catalog.load("datasets", cell.dataset.name).load
+    loader = decoded.loader(catalog, cell.dataset, task.home)
     own = catalog.given("datasets", cell.dataset)
     return data.prepare(loader, cell.dataset, own, task.node.fold, cell.training.validation)
 

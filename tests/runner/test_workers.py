@@ -113,7 +113,7 @@ def test_processes_end_when_the_parent_is_killed(tmp_path: Path) -> None:
 def test_a_server_with_a_framework_has_one_thread(tmp_path: Path, backend: str) -> None:
     """Forking a process of several threads may leave a lock taken for ever."""
     workers = Workers(tmp_path / "log", forks=True)
-    kind = Kind.of("bench.work.worker", variables=environment(backend, 1))
+    kind = Kind.of("bench.work.worker", variables=environment(backend, 1, tmp_path))
     try:
         ended(workers, workers.start(kind, "os:getpid"), within_s=90)
         assert workers._servers[kind].threads == 1

@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.records import Use
 from bench.site import build
 from bench.site.adapter import SiteReport
+from bench.tasks import Home
 from bench.work import exploration
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -51,7 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SiteReport]:
     results, output = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("built") / "site"
     sample_suites.write_results(results)
     for dataset in EXPLORED:
-        assert exploration.survey(Use(dataset), (), results) is None
+        assert exploration.survey(Use(dataset), (), results, Home(output.parent / "home")) is None
     return output, build(results, output, Catalog())
 
 

@@ -15,6 +15,7 @@ from bench.datasets import digits, mnist
 from bench.errors import DataError
 from bench.files.cifar import read_batch
 from bench.records import Use
+from bench.tasks import Home
 from bench.work import data, exploration
 
 
@@ -94,10 +95,10 @@ def test_a_bad_pickle_is_refused_by_name_and_runs_nothing(
 
 
 def test_a_survey_returns_the_fault_as_a_line_or_leaves_a_record(tmp_path: Path) -> None:
-    assert exploration.survey(Use("digits"), (), tmp_path) is None
+    assert exploration.survey(Use("digits"), (), tmp_path, Home(tmp_path / "home")) is None
     (record,) = dataset_record.read(tmp_path)[0]
     assert (record.parts[0].n, record.folds) == (1438, 5)
-    assert "not in the cache" in (exploration.survey(Use("mnist"), (), tmp_path) or "")
+    assert "not in the cache" in (exploration.survey(Use("mnist"), (), tmp_path, Home(tmp_path / "home")) or "")
 
 
 def test_the_parts_of_a_fold_are_disjoint_and_complete() -> None:
