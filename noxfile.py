@@ -122,3 +122,12 @@ def perf(session: nox.Session) -> None:
     session.install("-e", ".", *group("tests"))
     session.run("python", "-m", "pytest", "tests/benchmarks/bench_harness.py")
     session.run("python", "tests/benchmarks/side_by_side.py", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Time trainings on an accelerator, by the harness and by Keras's fit: `nox -s gpu -- --backends jax`."""
+    session.install("-e", ".", *group("tests"))
+    if "torch" in session.posargs or "--backends" not in session.posargs:
+        session.install("torch")
+    session.run("python", "tests/benchmarks/accelerator.py", *session.posargs)

@@ -26,31 +26,6 @@ ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 EIGHT = "architecture in [mlp, custom_cnn]"
 RECIPES = ("baseline", "augment", "pruned", "quantized")
-SPEED = """
-import resource, sys, time
-import keras, numpy as np
-sys.path.insert(0, {tests!r})
-import workbench
-from bench.work.data import Facts, Learn, Part
-how, call, n = {how!r}, {call!r}, {n}
-rng = np.random.default_rng(0)
-part = Part(rng.integers(0, 256, (n, 32, 32, 3)).astype("uint8"), rng.integers(0, 10, n))
-learn = Learn(Facts(source="made here", classes=tuple("abcdefghij")), part, Part(part.x[:0], part.y[:0]))
-ends = []
-clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
-made = workbench.recipe(call, epochs=4, batch_size=64, learning_rate=0.002)
-network = made.build(learn)
-if how == "harness":
-    trainer = made.trainer(learn, 0, lambda *_: None)
-    trainer.callbacks.append(clock)
-    trainer.fit(network)
-else:
-    jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(keras.optimizers.Adam(0.002), loss, metrics=["accuracy"], jit_compile=jit)
-    network.fit(part.x.astype("float32"), part.y, batch_size=64, epochs=4, verbose=0, callbacks=[clock])
-print(n / np.median(np.diff(ends)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
 
 
 def main() -> None:
@@ -161,18 +136,17 @@ def memory() -> list[Row]:
 
 def trained(how: str, call: str, n: int, backend: str) -> tuple[float, float]:
     """Train in a process of its own; return images a second after the first epoch, and peak memory in MiB."""
-    code = SPEED.format(tests=str(HERE.parent), how=how, call=call, n=n)
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | QUIET | ONE_THREAD | {"KERAS_BACKEND": backend},
+        [sys.executable, str(HERE / "training_speed.py"), how, call, str(n), "64", "4"],
+        env=os.environ | QUIET | ONE_THREAD | {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parent)},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
-    rate, peak = done.stdout.splitlines()[-1].split()
-    return float(rate), float(peak)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return statistics.median(found["rates"]), found["memory_mib"]
 
 
 def start() -> list[Row]:
