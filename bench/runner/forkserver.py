@@ -82,8 +82,9 @@ def execute(function: str, arguments: tuple[Any, ...]) -> bytes:
 
 def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
     """Be a server: import the modules, then execute jobs until the parent has gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to obey
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in (signal.SIGINT, signal.SIGTERM):  # both reach the whole group, and are for the parent to obey
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     process.terminal = int(terminal)
     parent, fault = Connection(int(connection)), None
     try:

@@ -163,7 +163,7 @@ class _Server:
         words = (str(theirs.fileno()), str(terminal), "fork" if forks else "spawn", *kind.modules)
         path = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
         # A Ctrl-C before the server can ignore it would be the end of it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             with log.open("ab") as file:
                 self._process = subprocess.Popen(

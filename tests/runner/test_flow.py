@@ -186,7 +186,8 @@ def test_a_missing_dataset_is_one_line_before_any_compute(workplace: Path) -> No
     assert not Path("results").exists()
 
 
-def test_ctrl_c_keeps_what_is_done(workplace: Path) -> None:
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the group, as schedulers send it"])
+def test_an_interruption_keeps_what_is_done_and_records_nothing_else(workplace: Path, how: str) -> None:
     Path("suites/mine.yaml").write_text(written(f"[0.001, {fake_worker.HANGS}]"))
     script = (
         "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
@@ -199,17 +200,18 @@ def test_ctrl_c_keeps_what_is_done(workplace: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 20
     while len(list(Path("results").rglob("train-*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM)
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "what was done is kept" in errors
     assert "Traceback" not in errors
-    assert len(by_status()["finished"]) == 2
+    assert {status: len(records) for status, records in by_status().items()} == {"finished": 2}
     assert not list(Path("results").rglob(".*"))
     assert not run(only="learning_rate=0.001"), "the rest goes on from there"
 
