@@ -1,4 +1,4 @@
-"""The one fit loop, on any Keras backend, that all techniques share."""
+"""What trains: one trainer for all techniques, on any Keras backend."""
 
 import math
 import random
@@ -69,7 +69,7 @@ class Trainer:
     Attributes:
         learn: The training and validation parts; there is no test part here.
         settings: Epochs, batch size, learning rate and the like.
-        seed: Of the augmentation; Keras's global seed rules the rest.
+        seed: Of the order of the examples and of the augmentation; Keras's global seed rules the rest.
         report: Called after each epoch.
         make_optimizer: Maps a learning rate and a weight decay to the optimizer that the settings name.
         factor: Maps the share of the steps that are done, 0–1, to a factor of the learning rate.

@@ -47,6 +47,12 @@ def test_an_epoch_is_what_keras_makes_of_it(backend: str, case: str) -> None:
         assert driven[name] == pytest.approx(values, rel=LOOSE.get(case, 2e-4), abs=1e-5), name
 
 
+def test_the_loop_that_jax_compiles_for_accelerators_does_the_same() -> None:
+    driven, _ = found("jax")["both"]["plain"]
+    for name, values in found("jax")["scanned"].items():
+        assert driven[name] == pytest.approx(values, rel=2e-4), name
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", epoch_cases.RESUMED)
 def test_a_killed_training_goes_on_to_the_same_network(backend: str, case: str) -> None:
