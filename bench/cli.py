@@ -223,7 +223,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def clean(options: argparse.Namespace) -> int:
-    """Delete networks that no record in the results folder names, and all logs."""
+    """Delete logs, what was kept to save time, and the networks that no record in the results folder names."""
     from bench.run import clean as cleaning
 
     done, problems = cleaning(options.results, everything=options.all)

@@ -16,7 +16,7 @@ from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
 from bench.records import Record, Status
 from bench.runner import local
-from bench.runner.machine_lock import hold
+from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.tasks import commit, failure, home, node_id, run_id
 
@@ -129,13 +129,13 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
 
 
 def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
-    """Delete logs, what was kept to save time, and the networks that no record names (or all).
+    """Delete logs, what was kept to save time, and the networks that no record names; or all, with begun trainings.
 
     Return what was done in one line, and the records that cannot be read: with any of those all
     networks are kept, as they may name some.
     """
     place = home()
-    with hold(alone=True, waiting=lambda: print("waiting for another bench process to end")):
+    with hold(alone=True, waiting=lambda: print("waiting for another bench process to end"), lock=IN_USE):
         headers, problems = store.headers(results)
         named = set() if everything else {header.artifact.file for header in headers if header.artifact}
         networks = [] if problems and not everything else list(place.artifacts.glob("*"))
@@ -143,8 +143,8 @@ def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
         size = sum(path.stat().st_size for path in doomed)
         for path in doomed:
             path.unlink()
-        made = (place.conversions, place.outputs, place.checkpoints, place.decoded, place.compiled)
-        for folder in (*made, place.root / "scratch", place.logs):
+        made = [place.conversions, place.outputs, place.decoded, place.compiled, place.root / "scratch", place.logs]
+        for folder in [*made, place.checkpoints] if everything else made:
             shutil.rmtree(folder, ignore_errors=True)
     kept = "" if everything else "; those that records name are kept"
     return f"{len(doomed)} networks deleted, {size / 2**20:.1f} MiB{kept}", tuple(problems)

@@ -39,6 +39,8 @@ PACKAGES = (
     "tf-keras",
 )
 """Packages whose version a result may depend on."""
+FRAMEWORKS = (*PACKAGES, "jaxlib", "torch")
+"""Packages without whose equal versions nothing half done is gone on with, and nothing kept is used."""
 
 
 class Node(Struct, frozen=True):
@@ -162,8 +164,9 @@ class Task(Struct, frozen=True):
     def checkpoints(self) -> Path:
         """Where the node's training is kept until it has a record; another one if anything about it changes."""
         made = {name: artifact.digest for name, artifact in self.parents.items()}
-        where = (self.backend, self.threads, versions(PACKAGES))
-        return self.home.checkpoints / sha256(canonical((self.node.id, self.node.code, made, where))).hexdigest()[:16]
+        what = (self.node.id, self.node.code, self.node.watches, made)
+        where = (self.backend, self.threads, versions(FRAMEWORKS))
+        return self.home.checkpoints / sha256(canonical((what, where))).hexdigest()[:16]
 
     @property
     def folder(self) -> Path:

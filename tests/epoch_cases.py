@@ -62,7 +62,9 @@ class Stopped(Exception):
 
 
 class Stops(keras.callbacks.Callback):
-    """Kills a training at the start of an epoch."""
+    """Kills a training at the start of an epoch, or (-1) after the last one."""
+
+    RESUMES = True
 
     def __init__(self, at: int) -> None:
         super().__init__()
@@ -70,6 +72,10 @@ class Stops(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._is_time(epoch):
+            raise Stopped
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._is_time(-1):
             raise Stopped
 
 
@@ -112,6 +118,15 @@ def both(case: str) -> list[dict[str, list[float]]]:
     return [driven, curves(trainer.fit(model))]
 
 
+def heard() -> int:
+    """Return how many batches a callback hears of that is made of functions."""
+    trainer, model = started("plain")
+    batches: list[int] = []
+    trainer.callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, _: batches.append(batch)))
+    trainer.fit(model)
+    return len(batches)
+
+
 def scanned() -> dict[str, list[float]]:
     """Return the curves of the first case as JAX trains on an accelerator: the loop compiled, too."""
     import jax
@@ -135,9 +150,9 @@ def in_stages(trainer: training.Trainer, model: keras.Model) -> training.Product
 
 
 def killed_and_resumed(techniques: tuple[str, ...], *, stages: bool) -> Iterator[list[Any]]:
-    """Yield digest and curves of an undisturbed training, and of one that was killed twice."""
+    """Yield digest and curves of an undisturbed training, and of one that was killed thrice."""
     CASES["here"] = (IMAGES, techniques, {})
-    for kills in ([], [1, 3]):
+    for kills in ([], [1, 3, -1]):
         with tempfile.TemporaryDirectory() as folder:
             for kill in [*kills, 99]:
                 trainer, model = started("here", epochs=6)
@@ -159,7 +174,7 @@ RESUMED = {
 
 
 def resumed(case: str) -> list[Any]:
-    """Return what an undisturbed training came to, and one that was killed twice."""
+    """Return what an undisturbed training came to, and one that was killed thrice."""
     techniques, stages = RESUMED[case]
     return list(killed_and_resumed(techniques, stages=stages))
 
@@ -169,6 +184,7 @@ if __name__ == "__main__":
         "both": {case: both(case) for case in CASES},
         "resumed": {case: resumed(case) for case in RESUMED},
     }
+    found["heard"] = heard()
     if keras.backend.backend() == "jax":
         found["scanned"] = scanned()
     print(json.dumps(found))

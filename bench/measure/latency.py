@@ -43,7 +43,7 @@ TICK_S = 0.01
 def sample(deployed: Deployed, examples: NDArray[np.generic], spec: MeasureSpec) -> tuple[BatchSamples, ...]:
     """Time calls at each batch size, on the first of the given test examples; moves this process to fixed cores."""
     cores = _allowed_cores()
-    _stay_on(cores[-spec.threads :])
+    _stay_on(_fastest(cores, spec.threads))
     return tuple(_undisturbed(deployed, examples, size, PROFILES[spec.profile], cores) for size in spec.batch_sizes)
 
 
@@ -82,7 +82,7 @@ def _timed(
     finally:
         gc.enable()
     wall, own, after = time.perf_counter() - started, time.process_time() - own, _machine(cores)
-    blur = TICK_S * len(cores)
+    blur = TICK_S * len(cores) ** 0.5
     others, stolen = after.busy_s - before.busy_s - own - blur, after.stolen_s - before.stolen_s - TICK_S
     halves = [median(latencies[: len(latencies) // 2]), median(latencies[len(latencies) // 2 :])]
     return BatchSamples(
@@ -98,6 +98,21 @@ def _timed(
 def _allowed_cores() -> list[int]:
     """Return the cores that we may use; a shared host's others do not concern us."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def _fastest(cores: Sequence[int], count: int) -> list[int]:
+    """Return the cores to stay on: the fastest kind, one thread of each, and the last of these, as the first serves."""
+
+    def told(core: int, what: str) -> str:
+        try:
+            return Path(f"/sys/devices/system/cpu/cpu{core}/{what}").read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
+
+    ranks = {core: int(told(core, "cpufreq/cpuinfo_max_freq") or 0) for core in cores}
+    siblings = [told(core, "topology/thread_siblings_list") or str(core) for core in cores]
+    second = {core: siblings[:i].count(siblings[i]) for i, core in enumerate(cores)}
+    return sorted(cores, key=lambda core: (second[core], -ranks[core], -core))[:count]
 
 
 def _stay_on(cores: Sequence[int]) -> None:

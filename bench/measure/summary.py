@@ -17,8 +17,8 @@ SPREAD_UNSTABLE = 0.10
 """Relative difference between the medians of two processes from which a timing is unstable."""
 OTHERS_INVALID = 1.0
 """Cores kept busy by other processes."""
-OUTLIERS = 1 / 3
-"""Most of the processes that may be left out because they ran slower or faster than the others as a whole."""
+ENOUGH_FOR_AN_OUTLIER = 5
+"""Processes of which one may be left out, as slower or faster than all the others."""
 SKETCH = [round(i / 100, 2) for i in range(101)]
 
 
@@ -53,20 +53,23 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
 
 
-def is_settled(samples: list[Sample]) -> bool:
-    """Tell whether the processes agree with each other, at every batch size; if not, one more may."""
-    return all(_spread(_alike([sample.batches[i] for sample in samples])) <= SPREAD_UNSTABLE for i in _sizes(samples))
-
-
-def _sizes(samples: list[Sample]) -> range:
-    return range(len(samples[0].batches))
+def is_settled(task: Task, samples: list[Sample]) -> bool:
+    """Tell whether the processes agree at every batch size, and made enough calls; if not, one more may help."""
+    assert task.node.measure is not None
+    profile = PROFILES[task.node.measure.profile]
+    for i, size in enumerate(task.node.measure.batch_sizes):
+        kept = _alike([sample.batches[i] for sample in samples])
+        calls = sum(len(batch.latencies_ms) for batch in kept)
+        if _spread(kept) > SPREAD_UNSTABLE or calls < profile.effort(size)[0]:
+            return False
+    return True
 
 
 def _alike(batches: list[BatchSamples]) -> list[BatchSamples]:
-    """Leave out the processes that are away from the rest; if those are too many, leave out none."""
+    """Leave out one process of several that is away from all the rest."""
     middle = median(median(batch.latencies_ms) for batch in batches)
     near = [batch for batch in batches if abs(median(batch.latencies_ms) / middle - 1) <= SPREAD_UNSTABLE]
-    return near if len(near) >= (1 - OUTLIERS) * len(batches) else batches
+    return near if len(near) >= max(len(batches) - 1, ENOUGH_FOR_AN_OUTLIER - 1) else batches
 
 
 def _spread(batches: list[BatchSamples]) -> float:
@@ -127,5 +130,5 @@ def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[Batc
     if others > OTHERS_INVALID:
         validity = "invalid"
     if len(kept) < len(batches):
-        reasons.append(f"{len(batches) - len(kept)} of {len(batches)} processes, away from the rest, left out")
+        reasons.append(f"one of {len(batches)} processes, away from all the others, left out")
     return Timing(runtime=runtime, batch_size=size, validity=validity, reasons=tuple(reasons))

@@ -13,7 +13,17 @@ from bench.cards import Card
 from bench.catalog import PACKAGE
 from bench.records import NodeKind
 
-PLUMBING = {"cards", "catalog", "errors", "measure/hardware", "records", "stats", "store", "tasks"}
+PLUMBING = {
+    "cards",
+    "catalog",
+    "errors",
+    "measure/hardware",
+    "planning/fingerprints",
+    "records",
+    "stats",
+    "store",
+    "tasks",
+}
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 TRAINING = (
     "work/recipe",
@@ -28,7 +38,7 @@ TRAINING = (
 CORE = {
     "train": TRAINING,
     "derive": TRAINING,
-    "measure": ("measure/latency", "measure/timing"),
+    "measure": ("measure/latency", "measure/summary", "measure/timing"),
     "diagnose": ("work/evaluation", "work/deployment"),
 }
 """The modules that a node's result depends on beside its plugins, with all that they import."""

@@ -8,11 +8,13 @@ It says `Ready`, reads `Start`s and `Stop`s from its parent and answers with an 
 the parent is gone, so are the server and its jobs.
 """
 
+import ctypes
 import gc
 import importlib
 import os
 import pickle
 import signal
+import threading
 import traceback
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -23,8 +25,10 @@ from typing import Any, NamedTuple
 from bench.errors import first_line
 from bench.runner import process
 
-PATIENCE_S = 5.0
-"""How long a process that has answered may take to end."""
+PATIENCE_S = 1.0
+"""How long a process that has answered may take to end; less than the parent's patience with this one."""
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl."""
 
 
 class Ready(NamedTuple):
@@ -100,8 +104,15 @@ def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
         _Forks(parent).serve()
     else:
         start = parent.recv()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         parent.send(Ended(start.job, 0, execute(start.function, start.arguments)))
     os._exit(0)  # there is nothing to finish, and a framework takes its time over it
+
+
+def _end_with(parent: Connection) -> None:
+    """Wait for the parent's last word, which is that it is gone."""
+    parent.poll(None)
+    os._exit(1)
 
 
 def _threads() -> int:
@@ -143,7 +154,7 @@ class _Forks:
         context = get_context("fork")
         reader, writer = context.Pipe(duplex=False)
         others = [self._parent, reader, *(pipe for _, pipe in self._jobs.values())]
-        one = context.Process(target=_run, args=(word, writer, others))
+        one = context.Process(target=_run, args=(word, writer, others, os.getpid()))
         one.start()
         writer.close()
         self._jobs[word.job] = (one, reader)
@@ -163,8 +174,11 @@ class _Forks:
         one.close()
 
 
-def _run(start: Start, pipe: Connection, others: list[Connection]) -> None:
-    """Be a job's process."""
+def _run(start: Start, pipe: Connection, others: list[Connection], server: int) -> None:
+    """Be a job's process, which ends with the server, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(1)
     for other in others:
         other.close()
     pipe.send_bytes(execute(start.function, start.arguments))

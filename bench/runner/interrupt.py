@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM, obeyed at safe places.
 
-An exception out of nowhere could leave a lock of a process pool taken, and stopping the pool
-would then wait for ever.
+An exception out of nowhere could leave a message to a worker half sent, or a record half told of.
 """
 
 import signal

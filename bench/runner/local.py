@@ -21,7 +21,7 @@ from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Series, Status, Use
 from bench.runner.interrupt import Interrupt
-from bench.runner.machine_lock import hold
+from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.process import environment
 from bench.runner.watch import Watch
 from bench.runner.workers import Died, Job, Kind, Late, Workers
@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True):
     def kind(self, threads: int, *, light: bool = False) -> Kind:
         """Return what the processes of nodes import, and under which variables."""
         modules = (self.timer,) if light else (self.worker, self.timer)
-        return Kind.of(*modules, variables=environment(self.backend, threads, self.home.compiled))
+        return Kind.of(*modules, variables=environment(self.backend, threads))
 
 
 def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
@@ -72,20 +72,14 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
         return []
     workers = Workers(settings.home.logs / "workers.log")
     workers.warm_up(settings.kind(settings.threads))
+    execution = _Execution(plan, settings, watch, workers)
     try:
-        execution = _Execution(plan, settings, watch, workers)
-        with hold(alone=False, waiting=watch.waiting), execution.interrupt:
-            execution.fetch({str(node.cell.dataset): node.cell.dataset for node in due})
-            ready()
-            execution.networks(due)
-        measures = [node for node in due if node.id in execution.examples]
-        for i in range(0, len(measures), MEASURED_TOGETHER):
-            with hold(alone=True, waiting=watch.waiting), execution.interrupt:
-                execution.measures(measures[i : i + MEASURED_TOGETHER])
-        return execution.records
+        with hold(alone=False, waiting=watch.waiting, lock=IN_USE):
+            execution.everything(due, ready)
     finally:
         workers.stop()  # or a process might still write to what is deleted now
         shutil.rmtree(settings.home.scratch, ignore_errors=True)
+    return execution.records
 
 
 class _Execution:
@@ -93,8 +87,8 @@ class _Execution:
 
     def __init__(self, plan: Plan, settings: Settings, watch: Watch, workers: Workers) -> None:
         self.records: list[Record] = []
-        self.interrupt = Interrupt()
-        self.examples: dict[str, Path] = {}
+        self._interrupt = Interrupt()
+        self._examples: dict[str, Path] = {}
         """What a prepared `measure` node is timed on."""
         self._plan = plan
         self._settings = settings
@@ -107,7 +101,18 @@ class _Execution:
             if not step.due and step.record is not None and step.record.artifact is not None:
                 self._made[name] = step.record.artifact
 
-    def fetch(self, datasets: dict[str, Use]) -> None:
+    def everything(self, due: list[Node], ready: Callable[[], None]) -> None:
+        """Execute nodes: networks first, many at a time, then timings, with nothing else on the machine."""
+        with hold(alone=False, waiting=self._watch.waiting), self._interrupt:
+            self._fetch({str(node.cell.dataset): node.cell.dataset for node in due})
+            ready()
+            self._networks(due)
+        measures = [node for node in due if node.id in self._examples]
+        for i in range(0, len(measures), MEASURED_TOGETHER):
+            with hold(alone=True, waiting=self._watch.waiting), self._interrupt:
+                self._measures(measures[i : i + MEASURED_TOGETHER])
+
+    def _fetch(self, datasets: dict[str, Use]) -> None:
         """Make sure that every dataset is there and has a record."""
         kind = self._settings.kind(self._settings.threads)
         for use in datasets.values():
@@ -120,7 +125,7 @@ class _Execution:
             if fault:
                 raise DataError(fault)
 
-    def networks(self, nodes: list[Node]) -> None:
+    def _networks(self, nodes: list[Node]) -> None:
         """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents."""
         waiting = {node.id: node for node in nodes}
         active: dict[Job, Task] = {}
@@ -141,12 +146,13 @@ class _Execution:
                     self._keep(task, outcome)
                     self._fail_children(task.node, waiting, outcome.status)
                 else:
-                    self.examples[task.node.id] = outcome
+                    self._examples[task.node.id] = outcome
             for task in active.values():
-                self._watch.progress(task.node, _progress(task))
-            self.interrupt.check()
+                if task.node.kind != "measure":
+                    self._watch.progress(task.node, _progress(task))
+            self._interrupt.check()
 
-    def measures(self, nodes: list[Node]) -> None:
+    def _measures(self, nodes: list[Node]) -> None:
         """Time prepared networks: round after round, each in an order of its own, each timing in a fresh process."""
         for threads in sorted({node.measure.threads for node in nodes if node.measure}):
             alike = [node for node in nodes if node.measure and node.measure.threads == threads]
@@ -175,7 +181,7 @@ class _Execution:
         from bench.measure.summary import is_settled
 
         for _ in range(MORE_PROCESSES):
-            if not samples or is_settled(samples):
+            if not samples or is_settled(task, samples):
                 return
             outcome = self._timed(task)
             if isinstance(outcome, Record):
@@ -188,18 +194,19 @@ class _Execution:
         runtime = task.node.measure.runtime
         light = self._catalog.card("runtimes", runtime.name).facts(runtime).light
         kind = self._settings.kind(task.threads, light=light)
-        job = self._start(kind, f"{self._settings.timer}:sample", task, self.examples[task.node.id])
+        examples = self._examples[task.node.id]
+        job = self._start(kind, f"{self._settings.timer}:sample", task, examples, alone=True)
         outcome: Sample | Record = _outcome(self._ended(job), task)
         return outcome
 
-    def _start(self, kind: Kind, function: str, *arguments: Any) -> Job:
-        return self._workers.start(kind, function, *arguments, timeout_s=self._settings.timeout_s)
+    def _start(self, kind: Kind, function: str, *arguments: Any, alone: bool = False) -> Job:
+        return self._workers.start(kind, function, *arguments, timeout_s=self._settings.timeout_s, alone=alone)
 
     def _ended(self, job: Job) -> Job:
         """Sleep until a job has ended, but for a look at the signals once a second."""
         while not job.ended:
             self._workers.wait(1.0)
-            self.interrupt.check()
+            self._interrupt.check()
         return job
 
     def _next(self, waiting: dict[str, Node]) -> Node | None:

@@ -4,17 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 terminal: int | None = None
 """The file descriptor of the parent's stderr, in a worker."""
 
 
-def environment(backend: str, threads: int, compiled: Path) -> dict[str, str]:
-    """Return the environment variables that fix a worker's backend and its number of CPU threads.
-
-    What JAX compiles is kept in the folder `compiled`.
-    """
+def environment(backend: str, threads: int) -> dict[str, str]:
+    """Return the environment variables that fix a worker's backend and its number of CPU threads."""
     own = os.environ.get("XLA_FLAGS", "")
     return {
         "KERAS_BACKEND": backend,
@@ -26,7 +22,6 @@ def environment(backend: str, threads: int, compiled: Path) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "JAX_COMPILATION_CACHE_DIR": str(compiled / "jax"),
         # Without it PyTorch wakes the device when Keras is imported, and no fork of that process could use it.
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }

@@ -93,15 +93,18 @@ class Workers:
         if kind not in self._servers:
             self._servers[kind] = _Server(kind, self._log, self._forks)
 
-    def start(self, kind: Kind, function: str, *arguments: Any, timeout_s: float | None = None) -> Job:
-        """Execute `module:function` in a fresh process of a kind."""
+    def start(
+        self, kind: Kind, function: str, *arguments: Any, timeout_s: float | None = None, alone: bool = False
+    ) -> Job:
+        """Execute `module:function` in a fresh process of a kind; nothing is prepared beside one that is `alone`."""
         if kind in self._servers and self._servers[kind].exitcode is not None:
             del self._servers[kind]
         self.warm_up(kind)
         server = self._servers[kind]
         if not self._forks:
             del self._servers[kind]
-            self.warm_up(kind)
+            if not alone:
+                self.warm_up(kind)
         job = Job(next(self._numbers), server, None if timeout_s is None else time.monotonic() + timeout_s)
         self._running[job.number] = job
         server.send(Start(job.number, function, arguments))

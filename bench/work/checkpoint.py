@@ -6,6 +6,7 @@ for one are trained again, to the same weights.
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Packed(Struct, frozen=True, tag="array", tag_field="is"):
 class State(Struct, frozen=True):
     """A stage at the end of an epoch."""
 
+    device: str
     epoch: int
     """How many epochs are done, with those of earlier stages."""
     stopped: bool
@@ -51,11 +53,13 @@ class Checkpoints:
 
     Attributes:
         folder: Where the files lie; the runner deletes it once there is a record.
+        device: What is computed on; a training does not go on on another.
         every_s: Least time between two saves.
         resumed_s: What the training took before this process.
     """
 
     folder: Path
+    device: str = "cpu"
     every_s: float = EVERY_S
     resumed_s: float = 0.0
     saved: float = field(default_factory=time.monotonic)
@@ -76,7 +80,10 @@ class Stage(keras.callbacks.Callback):
         self._file = file
         self._callbacks = callbacks
         self._started = time.monotonic()
-        self._state = _read(file)
+        self._may_resume = all(_is_plain(callback) for callback in callbacks)
+        self._state = _read(file) if self._may_resume else None
+        if self._state and self._state.device != checkpoints.device:
+            self._state = None
 
     def first_epoch(self, planned: int, epochs: int) -> int:
         """Return the epoch to go on with."""
@@ -99,20 +106,32 @@ class Stage(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save, if the last time is long enough ago."""
         now = time.monotonic()
-        if now - self._checkpoints.saved < self._checkpoints.every_s:
+        if not self._may_resume or now - self._checkpoints.saved < self._checkpoints.every_s:
             return
         state = State(
+            device=self._checkpoints.device,
             epoch=epoch + 1,
             stopped=bool(self.model.stop_training),
             seconds=now - self._started,
             variables=[_packed(np.asarray(variable)) for variable in self._variables()],
             callbacks=[_plain_attributes(callback) for callback in self._callbacks],
         )
-        write_atomic(self._file, msgspec.msgpack.encode(state))
+        with suppress(OSError):  # a full disk, say: no reason to end a healthy training
+            write_atomic(self._file, msgspec.msgpack.encode(state))
         self._checkpoints.saved = time.monotonic()
 
     def _variables(self) -> list[Any]:
         return [*self.model.trainable_variables, *self.model.non_trainable_variables, *self.model.optimizer.variables]
+
+
+def _is_plain(callback: keras.callbacks.Callback) -> bool:
+    """Tell whether all that a callback learns is plain data: Keras's own and ours, and those that say `RESUMES = True`.
+
+    Of another nobody knows what it keeps where; a training with such a one starts again.
+    """
+    if isinstance(callback, keras.callbacks.LambdaCallback):
+        return False
+    return type(callback).__module__.startswith(("keras.", "bench.")) or getattr(callback, "RESUMES", False)
 
 
 def _read(file: Path) -> State | None:

@@ -154,7 +154,7 @@ def load(loader: Loader, name: str, parameters: dict[str, Any]) -> Dataset:
 
 
 def prepare(loader: Loader, use: Use, parameters: dict[str, Any], fold: int, validation: float) -> Split:
-    """Load and divide a dataset, or take it from a warm worker's memory; `parameters` are the plugin's own."""
+    """Load and divide a dataset, or take it from this process's memory; `parameters` are the plugin's own."""
     return _prepared(loader, use.name, msgspec.json.encode(parameters), options_of(use), fold, validation)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalog import Catalog
+from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Use, canonical
-from bench.tasks import Home, versions
+from bench.tasks import PACKAGES, Home, versions
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def convert(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact) -> P
     facts = catalog.card("runtimes", runtime.name).facts(runtime)
     if artifact.format not in facts.converts:
         return path
-    made_by = sha256(canonical((runtime, versions(facts.packages)))).hexdigest()[:8]
+    code = code_of(catalog.card("runtimes", runtime.name))
+    made_by = sha256(canonical((runtime, code, versions((*PACKAGES, *facts.packages))))).hexdigest()[:8]
     converted = home.conversions / f"{path.stem}-{runtime.name}-{made_by}{facts.converts[artifact.format]}"
     if not converted.exists():
         converted.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,14 @@ AUXILIARY_WEIGHT = 0.3
 """Of the loss of each auxiliary head, as in GoogLeNet (Szegedy 2015)."""
 RESIDENT_SHARE = 0.5
 """Of the device's memory: what the training and validation parts may take there."""
-IN_AN_EPOCH = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+IN_AN_EPOCH = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
 
 
 class Driver(Protocol):
@@ -174,7 +181,7 @@ def fit(
         told.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
-    if epochs > first_epoch:
+    if ops.convert_to_numpy(model.optimizer.iterations) > 0:  # also where a resumed training had no epoch left
         model.optimizer.finalize_variable_values(model.trainable_weights)
     told.on_train_end(logs)
 
@@ -194,7 +201,7 @@ def _arrays(part: Part) -> Arrays:
 
 
 def _sees_batches(callback: keras.callbacks.Callback) -> bool:
-    return any(getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name) for name in IN_AN_EPOCH)
+    return not all(getattr(getattr(callback, name), "_is_default", False) for name in IN_AN_EPOCH)
 
 
 def _fits(*parts: Arrays | None) -> bool:

@@ -1,6 +1,7 @@
 """What trains: one trainer for all techniques, on any Keras backend."""
 
 import math
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -196,21 +197,6 @@ class _Reporter(keras.callbacks.Callback):
         self._report(epoch + 1, self._epochs, metrics)
 
 
-def targets(labels: NDArray[np.generic], facts: Facts) -> NDArray[np.float32]:
-    """Return labels as networks are trained on them: one-hot (n, classes), or values (n, 1).
-
-    Of a hierarchical task the one-hot superclass follows that of the class.
-    """
-    if facts.task == "regression":
-        return labels.astype(np.float32)[:, np.newaxis]
-    numbers = labels.astype(np.int64)
-    one_hot = np.eye(len(facts.classes), dtype=np.float32)[numbers]
-    if facts.task == "classification":
-        return one_hot
-    coarse = np.eye(len(facts.superclasses), dtype=np.float32)[np.array(facts.superclass_of)[numbers]]
-    return np.concatenate([one_hot, coarse], axis=1)
-
-
 def groups(facts: Facts) -> tuple[slice, ...]:
     """Return the columns of labels and outputs that are one choice each: classes, superclasses; none of values."""
     classes = len(facts.classes)
@@ -265,6 +251,14 @@ def begin(settings: Training, seed: int | None) -> None:
     """Put Keras into the state that a run starts from, in a fresh process."""
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(seed or 0)
+
+
+def remember_compiled(folder: Path) -> None:
+    """Let JAX keep what it compiles, in a folder, unless a person has named another."""
+    if keras.backend.backend() == "jax" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
 
 
 def device() -> str:

@@ -26,7 +26,7 @@ from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
-from bench.tasks import PACKAGES, Progress, Task, failure, provenance, record, versions
+from bench.tasks import FRAMEWORKS, Progress, Task, failure, provenance, record, versions
 from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.recipe import Recipe
@@ -77,6 +77,7 @@ def prepare(task: Task) -> Path:
 def _train_or_derive(task: Task) -> Record:
     phases, catalog, node = Phases(), Catalog(task.plugins), task.node
     training.begin(node.cell.training, node.seed)
+    training.remember_compiled(task.home.compiled)
     with phases("load"):
         _verify_files(task, catalog)
         split = _split(task, catalog)
@@ -121,7 +122,7 @@ def _train_or_derive(task: Task) -> Record:
 
 def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Build the network, open the techniques' doors, fit, save."""
-    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints)
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, training.device())
     with phases("build"):
         architecture = catalog.card("architectures", cell.architecture.name)
         if reason := too_small(cell, architecture, learn.train.x.shape[1:]):  # of a person's own pictures
@@ -163,7 +164,7 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
 
 def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Let the last technique make a new network from the parent's, or from those of all seeds."""
-    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints)
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, training.device())
     before = cell_id(msgspec.structs.replace(cell, techniques=cell.techniques[:-1]))
     parents = [artifact for name, artifact in task.parents.items() if name.startswith(before)]
     job = training.Job(
@@ -256,12 +257,14 @@ def _verify_files(task: Task, catalog: Catalog) -> None:
 def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:
     """Return an artifact's outputs on the whole test set, as logits (n, classes) or values (n, 1); computed once."""
     runtime = Use(EVALUATED_ON[artifact.format])
-    how = (code_of(catalog.card("runtimes", runtime.name)), versions(PACKAGES), task.backend)
+    card = catalog.card("runtimes", runtime.name)
+    used = versions((*FRAMEWORKS, *card.facts(runtime).packages))
+    how = (code_of(card), used, task.backend, training.device())
     key = sha256(canonical((artifact.digest, split.test.fingerprint, how))).hexdigest()[:32]
     kept = task.home.outputs / f"{key}.npy"
     try:
         raw = np.load(kept)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
         raw = _raw_outputs(task, catalog, artifact, split.test.x)
         kept.parent.mkdir(parents=True, exist_ok=True)
         draft = task.folder / "outputs.npy"

@@ -176,8 +176,9 @@ def test_too_few_samples_give_no_percentile() -> None:
         ([measured(1.0), measured(1.0, others=1.5)], "invalid", "1.5 cores busy"),
         ([measured(1.0, steal=0.1), measured(1.0)], "unstable", "hypervisor took 10%"),
         ([measured(1.0, drift=0.3), measured(1.0)], "unstable", "halves of a process's calls differ by 30%"),
-        ([measured(1.0), measured(1.0), measured(1.3)], "valid", "1 of 3 processes, away from the rest, left out"),
-        ([measured(1.0), measured(1.3), measured(1.3), measured(1.0)], "unstable", "differ by 30%"),
+        ([*[measured(1.0)] * 4, measured(1.3)], "valid", "one of 5 processes, away from all the others, left out"),
+        ([*[measured(1.0)] * 3, measured(1.3)], "unstable", "differ by 30%"),
+        ([*[measured(1.0)] * 4, *[measured(1.3)] * 2], "unstable", "differ by 30%"),
     ],
 )
 def test_a_disturbed_timing_says_so(samples: list[Sample], validity: str, says: str) -> None:

@@ -51,9 +51,9 @@ def test_a_runtime_that_cannot_is_unsupported_and_not_failed(error: Unsupported)
 
 def test_ones_own_flags_stand_behind_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_mine=true")
-    assert environment("jax", 1, Path("here"))["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false --xla_mine=true"
+    assert environment("jax", 1)["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false --xla_mine=true"
     monkeypatch.delenv("XLA_FLAGS")
-    assert environment("jax", 2, Path("here"))["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true"
+    assert environment("jax", 2)["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true"
 
 
 def test_an_accelerator_has_one_worker_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from bench import store
 from bench.catalog import Catalog
 from bench.records import Record, cell_id
 from bench.work import data, network, training, worker
+from bench.work.epochs import encoded
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def batch(learn: data.Learn) -> tuple[Any, Any, Any]:
     x = learn.train.x[:40].astype(np.float32)
     return (
         x,
-        training.targets(learn.train.y, learn.facts)[:40],
+        encoded(learn.train.y, learn.facts)[:40],
         (np.random.default_rng(0).normal(size=(40, 10)) * 3).astype(np.float32),
     )
 
@@ -177,7 +178,7 @@ def test_early_stopping_keeps_the_best_epoch_of_the_validation_part(
     (curve,) = [one for one in product.series if (one.name, one.split) == ("loss", "validation")]
     seen = [value for value in curve.values if value is not None]
     assert len(seen) < 25, "with steps that large it gets no better for long"
-    x, y = learn.validation.x.astype(np.float32), training.targets(learn.validation.y, learn.facts)
+    x, y = learn.validation.x.astype(np.float32), encoded(learn.validation.y, learn.facts)
     kept = float(np.mean(np.asarray(trainer.loss(x, y, np.asarray(model(x))))))
     assert kept == pytest.approx(min(seen), rel=1e-3)
 
