@@ -122,7 +122,9 @@ def heard() -> int:
     """Return how many batches a callback hears of that is made of functions."""
     trainer, model = started("plain")
     batches: list[int] = []
-    trainer.callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, _: batches.append(batch)))
+    trainer.callbacks.append(
+        keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    )
     trainer.fit(model)
     return len(batches)
 
