@@ -61,7 +61,7 @@ class Driver:
             return state, sums + jnp.stack([loss * len(some), scores.sum()])
 
         def scan(state: State, x: jax.Array, labels: jax.Array, rows: jax.Array) -> tuple[State, jax.Array]:
-            return jax.lax.scan(
+            return jax.lax.scan(  # type: ignore[no-any-return,unused-ignore]
                 lambda carried, some: (body(carried, x, labels, some), None), (state, jnp.zeros(2)), rows
             )[0]
 
