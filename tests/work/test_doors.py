@@ -116,7 +116,7 @@ def batch(learn: data.Learn) -> tuple[Any, Any, Any]:
     x = learn.train.x[:40].astype(np.float32)
     return (
         x,
-        encoded(learn.train.y, learn.facts)[:40],
+        np.asarray(encoded(learn.train.y, learn.facts))[:40],
         (np.random.default_rng(0).normal(size=(40, 10)) * 3).astype(np.float32),
     )
 
@@ -178,7 +178,7 @@ def test_early_stopping_keeps_the_best_epoch_of_the_validation_part(
     (curve,) = [one for one in product.series if (one.name, one.split) == ("loss", "validation")]
     seen = [value for value in curve.values if value is not None]
     assert len(seen) < 25, "with steps that large it gets no better for long"
-    x, y = learn.validation.x.astype(np.float32), encoded(learn.validation.y, learn.facts)
+    x, y = learn.validation.x.astype(np.float32), np.asarray(encoded(learn.validation.y, learn.facts))
     kept = float(np.mean(np.asarray(trainer.loss(x, y, np.asarray(model(x))))))
     assert kept == pytest.approx(min(seen), rel=1e-3)
 
