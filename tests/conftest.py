@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def pytest_collection_finish() -> None:
     """Take what was imported out of the garbage collector's sight: Keras has it look at all for every network."""
     gc.collect()
     gc.freeze()
+
+
+def command(*words: str, **modules: str) -> list[str]:
+    """Return `bench` as a command line, with other modules in the places of worker and timer."""
+    script = (
+        "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
+        f"bench.run.settings_of = lambda *a, **k: replace(real(*a, **k), **{modules!r});"
+        "sys.exit(bench.cli.main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-c", script, *words]
 
 
 @pytest.fixture(autouse=True)

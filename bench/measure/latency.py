@@ -116,7 +116,7 @@ def _fastest(cores: Sequence[int], count: int) -> list[int]:
 
 
 def _stay_on(cores: Sequence[int]) -> None:
-    """Keep this process's threads from wandering, where the system can: a move costs a small network half its speed."""
+    """Keep this process's threads from wandering, where the system can."""
     if hasattr(os, "sched_setaffinity"):
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setaffinity(int(thread.name), cores)

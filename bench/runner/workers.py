@@ -89,16 +89,14 @@ class Workers:
         self._running: dict[int, Job] = {}
 
     def warm_up(self, kind: Kind) -> None:
-        """Let a server of a kind import, for jobs to come."""
-        if kind not in self._servers:
+        """Let a server of a kind import, for jobs to come; one that has ended is replaced."""
+        if kind not in self._servers or self._servers[kind].exitcode is not None:
             self._servers[kind] = _Server(kind, self._log, self._forks)
 
     def start(
         self, kind: Kind, function: str, *arguments: Any, timeout_s: float | None = None, alone: bool = False
     ) -> Job:
         """Execute `module:function` in a fresh process of a kind; nothing is prepared beside one that is `alone`."""
-        if kind in self._servers and self._servers[kind].exitcode is not None:
-            del self._servers[kind]
         self.warm_up(kind)
         server = self._servers[kind]
         if not self._forks:

@@ -30,9 +30,10 @@ ARRAYS = ("x", "y", "x_test", "y_test")
 
 def loader(catalog: Catalog, use: Use, home: Home) -> Loader:
     """Return the `load` of a dataset's plugin, which decodes only what no process has decoded before."""
-    card = catalog.card("datasets", use.name)
-    named = card.facts(use).handle or card.facts(use).paths  # where a dataset comes from unsaid, nobody sees it change
+    facts = catalog.card("datasets", use.name).facts(use)
     load: Callable[..., Dataset] = catalog.load("datasets", use.name).load
+    if not facts.handle and not facts.paths:
+        return load  # where it comes from is unsaid, so nobody would see it change
 
     def remembered(**parameters: Any) -> Dataset:
         folder = home.decoded / f"{use.name}-{_state(catalog, use, parameters, home)}"
@@ -40,7 +41,7 @@ def loader(catalog: Catalog, use: Use, home: Home) -> Loader:
             return known
         started = time.monotonic()
         dataset = load(**parameters)
-        if named and time.monotonic() - started > WORTHWHILE_S and dataset.verified is not False:
+        if time.monotonic() - started > WORTHWHILE_S and dataset.verified is not False:
             # The download may have come in between.
             _write(home.decoded / f"{use.name}-{_state(catalog, use, parameters, home)}", dataset)
         return dataset

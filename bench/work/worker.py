@@ -1,8 +1,8 @@
 """One node from top to bottom, in a worker process.
 
-`execute` trains, reads, derives or looks at a network; `prepare` makes one ready to be timed. Whatever goes wrong
-with a node becomes its record; only a fault of the machine (a crash, a kill, a time limit) is
-left to the runner to record. Heavy: imported in worker processes alone.
+`execute` trains, reads, derives or looks at a network; `prepare` makes one ready to be timed.
+Whatever goes wrong with a node becomes its record; only a fault of the machine (a crash, a kill, a
+time limit) is left to the runner to record. Heavy: imported in worker processes alone.
 """
 
 import shutil
@@ -183,8 +183,10 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
         artifact = network.keep(product.network, task.home.artifacts)
         artifact = msgspec.structs.replace(artifact, outputs=product.outputs or parents[0].outputs)
     # A converted network does as much as the Keras network that it was made from.
-    described = product.network if isinstance(product.network, keras.Model) else parents[0]
-    return Made(artifact, _described(task, described), _figures(product), product.series, product.tables)
+    described = product.network
+    if isinstance(described, Path):
+        described = job.parent.network if parents[0].format == "keras" else None
+    return Made(artifact, described, _figures(product), product.series, product.tables)
 
 
 def _diagnose(task: Task) -> Record:
@@ -211,13 +213,6 @@ def _diagnose(task: Task) -> Record:
         data=data.describe(split),
         diagnostics={use.name: found},
     )
-
-
-def _described(task: Task, one: keras.Model | Artifact) -> keras.Model | None:
-    """Return a network whose layers can be listed, if there is one."""
-    if isinstance(one, Artifact):
-        return network.load(one, task.home.artifacts) if one.format == "keras" else None
-    return one
 
 
 def _figures(product: training.Product) -> list[Measurement]:

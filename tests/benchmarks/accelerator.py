@@ -7,16 +7,15 @@ device is. All of it takes less than eight minutes.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from side_by_side import training_speed
+
 NETWORKS = ("resnet8", "resnet(depth=20)", "custom_cnn")
 IMAGES, BATCH, EPOCHS = 50_000, 256, 6
 
@@ -47,19 +46,10 @@ def main() -> None:
 
 def trained(how: str, network: str, backend: str, images: int) -> dict[str, Any]:
     """Train in a process of its own; None where the backend or the machine does not say."""
-    words = [how, network, str(images), str(BATCH), str(EPOCHS)]
     with Watch() as watch:
-        done = subprocess.run(
-            [sys.executable, str(HERE / "training_speed.py"), *words],
-            env=os.environ
-            | {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parent), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
-            capture_output=True,
-            text=True,
-            check=False,
+        found = training_speed(
+            how, network, images, BATCH, EPOCHS, KERAS_BACKEND=backend, XLA_PYTHON_CLIENT_PREALLOCATE="false"
         )
-    if done.returncode:
-        raise SystemExit(f"{network} on {backend}: {done.stderr[-2000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
     return {
         "images_per_s": statistics.median(found["rates"]),
         "first_s": found["first_s"],

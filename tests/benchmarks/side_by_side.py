@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import store
 from bench.records import Record
@@ -135,18 +135,25 @@ def memory() -> list[Row]:
 
 
 def trained(how: str, call: str, n: int, backend: str) -> tuple[float, float]:
-    """Train in a process of its own; return images a second after the first epoch, and peak memory in MiB."""
+    """Return images a second after the first epoch, and peak memory in MiB."""
+    found = training_speed(how, call, n, 64, 4, KERAS_BACKEND=backend, **QUIET, **ONE_THREAD)
+    return statistics.median(found["rates"]), found["memory_mib"]
+
+
+def training_speed(how: str, call: str, n: int, batch_size: int, epochs: int, **variables: str) -> dict[str, Any]:
+    """Return what `training_speed.py` prints, run in a process of its own under environment variables."""
+    words = [how, call, *map(str, (n, batch_size, epochs))]
     done = subprocess.run(
-        [sys.executable, str(HERE / "training_speed.py"), how, call, str(n), "64", "4"],
-        env=os.environ | QUIET | ONE_THREAD | {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parent)},
+        [sys.executable, str(HERE / "training_speed.py"), *words],
+        env=os.environ | {"PYTHONPATH": str(HERE.parent)} | variables,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    found = json.loads(done.stdout.splitlines()[-1])
-    return statistics.median(found["rates"]), found["memory_mib"]
+        raise SystemExit(f"{call}, {variables}: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def start() -> list[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import fake_worker
 import msgspec
 import pytest
-from conftest import ROOT
+from conftest import ROOT, command
 
 from bench import store
 from bench.catalog import Catalog
@@ -189,13 +189,9 @@ def test_a_missing_dataset_is_one_line_before_any_compute(workplace: Path) -> No
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the group, as schedulers send it"])
 def test_an_interruption_keeps_what_is_done_and_records_nothing_else(workplace: Path, how: str) -> None:
     Path("suites/mine.yaml").write_text(written(f"[0.001, {fake_worker.HANGS}]"))
-    script = (
-        "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
-        "bench.run.settings_of = lambda *a, **k: replace(real(*a, **k), worker='fake_worker', timer='fake_worker');"
-        f"sys.exit(bench.cli.main(['run', 'mine', '--workers', '1', '--plugins', '{ROOT}/tests/plugins']))"
-    )
+    words = ("run", "mine", "--workers", "1", "--plugins", f"{ROOT}/tests/plugins")
     process = subprocess.Popen(
-        [sys.executable, "-c", script],
+        command(*words, worker="fake_worker", timer="fake_worker"),
         env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,13 +4,12 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, command
 
 from bench import store
 
@@ -29,18 +28,13 @@ seeds: [0, 1]
 threads: 1
 measure: {runtimes: []}
 """
-SCRIPT = (
-    "import sys; import bench.cli, bench.run; from msgspec.structs import replace; real = bench.run.settings_of;"
-    "bench.run.settings_of = lambda *a, **k: replace(real(*a, **k), worker='kill_worker');"
-    "sys.exit(bench.cli.main(['run', 'mine', '--workers', '2']))"
-)
 
 
 def started(place: Path) -> subprocess.Popen[bytes]:
     (place / "suites").mkdir(parents=True, exist_ok=True)
     (place / "suites" / "mine.yaml").write_text(SUITE)
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT],
+        command("run", "mine", "--workers", "2", worker="kill_worker"),
         cwd=place,
         env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         stdout=subprocess.DEVNULL,
