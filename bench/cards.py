@@ -14,6 +14,7 @@ from typing import Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
+from bench import disk
 from bench.errors import PluginError, nearest
 from bench.records import ArtifactFormat, Use
 
@@ -181,8 +182,10 @@ def _by_parameter(card: Card, name: str, value: Any) -> bool:
 def read_card(kind: str, path: Path) -> Card:
     """Read a plugin's file; raise PluginError, with the line, for anything that is not as the contract says."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
+        tree = ast.parse(disk.read(path))
+    except OSError as error:
+        raise PluginError(f"{path}: cannot be read: {error.strerror}") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise PluginError(f"{path}: not a Python file: {error}") from error
     title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]

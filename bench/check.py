@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bench import errors, records, stats, store, wording
+from bench import errors, records, stats, store, upgrades, wording
 from bench.errors import BenchError, NothingToCompare, RecordError
 from bench.records import Measurement, Record
 
@@ -156,7 +156,7 @@ def _sides(
     old, problems = [], list(reading.problems)
     for name, text in files.items():
         try:
-            old.append(records.decode(text, Record, f"{baseline}:{name}"))
+            old.append(upgrades.decode(text, Record, f"{baseline}:{name}"))
         except RecordError as error:
             problems.append(str(error))
     paths = reading.paths

@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from bench import records
+from bench.disk import write_atomic
 from bench.errors import RecordError
+from bench.limits import Created, Figure, NotNegative, require, require_equal_length, require_time
 from bench.records import SCHEMA, Use
-from bench.store import read_file, write_atomic
+from bench.store import read_file
 
 FOLDER = "datasets"
 
@@ -23,8 +25,8 @@ class PartSummary(Struct, frozen=True):
 
     name: str
     """`train` or `test`, of fold 0."""
-    n: int
-    class_counts: tuple[int, ...]
+    n: NotNegative
+    class_counts: tuple[NotNegative, ...]
     """In the order of the classes; empty for regression."""
     fingerprint: str
 
@@ -32,51 +34,64 @@ class PartSummary(Struct, frozen=True):
 class Duplicates(Struct, frozen=True):
     """Examples that stand there more than once, byte for byte."""
 
-    within_train: int
+    within_train: NotNegative
     """Training examples that equal an earlier one."""
-    test_in_train: int
+    test_in_train: NotNegative
     """Test examples that are in the training part too."""
-    contradicting: int
+    contradicting: NotNegative
     """Examples of either part that equal one with another label or value."""
 
 
 class ImageSummary(Struct, frozen=True):
     """What the training part's images are like."""
 
-    shape: tuple[int, ...]
+    shape: tuple[NotNegative, NotNegative, NotNegative]
     """Height, width, channels."""
-    channel_means: tuple[float, ...]
+    channel_means: tuple[Figure, ...]
     """Of pixels 0–255, as are the deviations."""
-    channel_deviations: tuple[float, ...]
+    channel_deviations: tuple[Figure, ...]
     samples: dict[str, bytes]
     """A few images of each class side by side, as WebP."""
-    tiles: int
+    tiles: NotNegative
     """Images side by side in a sample, at most."""
-    sizes: dict[str, int] = {}
+    sizes: dict[str, NotNegative] = {}
     """Images of each size, `width × height`, before all were resized to one."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures of other channels."""
+        require_equal_length(channel_means=self.channel_means, channel_deviations=self.channel_deviations)
 
 
 class ColumnSummary(Struct, frozen=True):
     """What the training part holds in a column of a table."""
 
     name: str
-    missing: int
-    mean: float | None = None
-    deviation: float | None = None
-    quartiles: tuple[float, ...] = ()
+    missing: NotNegative
+    mean: Figure | None = None
+    deviation: Figure | None = None
+    quartiles: tuple[Figure, ...] = ()
     """Smallest, first quartile, median, third quartile, largest."""
-    edges: tuple[float, ...] = ()
+    edges: tuple[Figure, ...] = ()
     """Of the histogram's bins, one more than there are bins."""
-    counts: tuple[int, ...] = ()
+    counts: tuple[NotNegative, ...] = ()
     """In each bin, or of each category."""
     categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse bins without edges and categories without counts."""
+        require(
+            self.mean is None or (self.deviation is not None and len(self.quartiles) == 5),
+            "there are not five quartiles",
+        )
+        bins = len(self.categories) if self.categories else max(len(self.edges) - 1, 0)
+        require(len(self.counts) == bins, "there is not one count a bin or category")
 
 
 class DatasetRecord(Struct, frozen=True, kw_only=True):
     """What a person looks at first."""
 
     schema: int = SCHEMA
-    created: str
+    created: Created
     dataset: Use
     source: str
     task: str
@@ -91,11 +106,20 @@ class DatasetRecord(Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnSummary, ...] = ()
     target: ColumnSummary | None = None
     """Of a regression."""
-    correlations: tuple[tuple[float | None, ...], ...] = ()
+    correlations: tuple[tuple[Figure | None, ...], ...] = ()
     """Pearson's, between columns of numbers in order; the last row is the target's where it is a number or one of
     two classes."""
     correlated: tuple[str, ...] = ()
     """Names of the rows of `correlations`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would break a page: dates that are none, parts that do not fit each other."""
+        require_time(self.created)
+        for part in self.parts:
+            require_equal_length(classes=self.classes, class_counts=part.class_counts)
+        require_equal_length(correlations=self.correlations, correlated=self.correlated)
+        for row in self.correlations:
+            require_equal_length(correlated=self.correlated, row=row)
 
 
 def path(results: Path, dataset: Use, source: str) -> Path:

@@ -21,12 +21,13 @@ from msgspec import Struct
 
 from bench import store
 from bench.catalog import Catalog
+from bench.disk import write_atomic
 from bench.errors import BenchError
 from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
 from bench.records import Record, Use, canonical
-from bench.store import Header, now, write_atomic
+from bench.store import Header, now
 from bench.tasks import PACKAGES, Node, commit, versions
 
 BATCHES, EPOCHS = 3.4, 3

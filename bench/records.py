@@ -1,21 +1,36 @@
 """What a node of the plan leaves behind: one immutable JSON record, whatever its outcome.
 
 The structs here are reader, validator and JSON Schema at once. Proportions are 0 to 1, times
-carry their unit in the name, absent figures are null. `decode` reads any schema up to `SCHEMA`
-by way of `bench.upgrades`; a newer one is refused by name, never guessed at.
+carry their unit in the name, absent figures are null. `bench.upgrades` reads any schema up to
+`SCHEMA`. What a field may hold beyond its type stands in `bench.limits`, and in the `__post_init__`s
+here.
 """
 
 import hashlib
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from bench.errors import RecordError
+from bench.limits import (
+    PROPORTIONS,
+    ROUNDING,
+    Created,
+    Figure,
+    Fold,
+    Name,
+    NotNegative,
+    Positive,
+    Seconds,
+    Seed,
+    require,
+    require_equal_length,
+    require_time,
+)
 
-SCHEMA = 2
-"""Raised, with a step in `bench.upgrades`, by any field that is added, renamed or taken away: an older
-reader then says which schema it lacks, and not that the file is no record."""
+SCHEMA = 3
+"""Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
+an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2
 """Version of the cell's hash; part of what is hashed."""
 
@@ -23,9 +38,6 @@ Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "
 NodeKind = Literal["train", "derive", "measure", "diagnose"]
 ArtifactFormat = Literal["keras", "litert", "onnx"]
 Better = Literal["higher", "lower", "none"]
-
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Use(Struct, frozen=True):
@@ -141,8 +153,8 @@ class MeasureSpec(Struct, frozen=True):
 
     runtime: Use
     profile: Literal["smoke", "standard", "rigorous"]
-    batch_sizes: tuple[int, ...]
-    threads: int
+    batch_sizes: tuple[Positive, ...]
+    threads: Positive
     label: str = ""
     """The runtime with the parameters that are not its defaults; empty where its name says it all."""
 
@@ -156,21 +168,27 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
     """One number with all that is needed to read it."""
 
     name: str
-    value: float
+    value: Figure
     unit: str
     better: Better
-    n: int | None = None
+    n: NotNegative | None = None
     """How many observations stand behind the value: test examples, or timed calls."""
-    low: float | None = None
-    high: float | None = None
+    low: Figure | None = None
+    high: Figure | None = None
     """95 % interval: binomial (Wilson) for proportions, Student's over processes for timings."""
     split: Literal["train", "validation", "test"] | None = None
     runtime: str | None = None
     """The `name` of what was measured."""
-    batch_size: int | None = None
+    batch_size: Positive | None = None
     statistic: str | None = None
     """`p50`, `p90`, `p99`, `mean`, `macro`, …"""
     class_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an accuracy of 5."""
+        if self.name in PROPORTIONS:
+            require(-ROUNDING <= self.value <= 1 + ROUNDING, f"{self.name} lies between 0 and 1")
+        require(self.low is None or self.high is None or self.low <= self.high, "low is above high")
 
 
 class Series(Struct, frozen=True, omit_defaults=True):
@@ -179,12 +197,16 @@ class Series(Struct, frozen=True, omit_defaults=True):
     name: str
     axis: str
     """`epoch`, `quantile`, `confidence`, `step`, `stage`, `trial`."""
-    points: list[float]
-    values: list[float | None]
+    points: list[Figure]
+    values: list[Figure | None]
     unit: str = ""
     split: str | None = None
     runtime: str | None = None
-    batch_size: int | None = None
+    batch_size: Positive | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse points without values."""
+        require_equal_length(points=self.points, values=self.values)
 
 
 class Diagnosis(Struct, frozen=True):
@@ -200,14 +222,19 @@ class Table(Struct, frozen=True):
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | bool | None, ...], ...]
+    rows: tuple[tuple[str | Figure | bool | None, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Refuse ragged rows."""
+        for row in self.rows:
+            require_equal_length(columns=self.columns, row=row)
 
 
 class Timing(Struct, frozen=True):
     """Whether the timings of one runtime and batch size can be trusted, and why not."""
 
     runtime: str
-    batch_size: int
+    batch_size: Positive
     validity: Literal["valid", "unstable", "invalid"]
     reasons: tuple[str, ...] = ()
 
@@ -218,8 +245,8 @@ class Layer(Struct, frozen=True):
     name: str
     type: str
     output_shape: tuple[int | None, ...]
-    parameters: int
-    macs: int
+    parameters: NotNegative
+    macs: NotNegative
 
 
 class Artifact(Struct, frozen=True):
@@ -228,8 +255,8 @@ class Artifact(Struct, frozen=True):
     digest: str
     """SHA-256 over configuration and weights (keras) or over the file (other formats)."""
     format: ArtifactFormat
-    file: str
-    size_bytes: int
+    file: Name
+    size_bytes: NotNegative
     outputs: Literal["logits", "probabilities"]
     """What the network answers with; figures are of logits in either case."""
 
@@ -253,15 +280,20 @@ class Data(Struct, frozen=True):
     source: str
     train_fingerprint: str
     test_fingerprint: str
-    n_train: int
-    n_validation: int
-    n_test: int
+    n_train: NotNegative
+    n_validation: NotNegative
+    n_test: NotNegative
     shape: tuple[int, ...]
     classes: tuple[str, ...]
-    class_counts: dict[str, list[int]] = {}
+    class_counts: dict[str, list[NotNegative]] = {}
     """Examples of each class, in the order of `classes`, for each split."""
     verified: bool | None = None
     """Whether the files match their published checksums; null where none are published."""
+
+    def __post_init__(self) -> None:
+        """Refuse counts of other classes."""
+        for counts in self.class_counts.values():
+            require_equal_length(classes=self.classes, class_counts=counts)
 
 
 class Provenance(Struct, frozen=True):
@@ -279,6 +311,8 @@ class Provenance(Struct, frozen=True):
     jit_compile: bool | None
     code: dict[str, str]
     """Fingerprint of each source file that the result depends on, by plugin or module."""
+    started: Literal["forked", "spawned"] | None = None
+    """How its process came to be; unsaid before schema 3."""
 
 
 class Fault(Struct, frozen=True):
@@ -293,14 +327,13 @@ class Record(Struct, frozen=True, kw_only=True):
     """One executed node. See the modules `bench.work.worker` (who fills it) and `bench.store` (where it lies)."""
 
     schema: int = SCHEMA
-    created: str
-    """UTC, ISO 8601, to the millisecond."""
-    suite: str
+    created: Created
+    suite: Name
     node: NodeKind
-    cell_id: str
+    cell_id: Name
     cell: Cell
-    seed: int | None
-    fold: int
+    seed: Seed | None
+    fold: Fold
     status: Status
     error: Fault | None = None
     measure: MeasureSpec | None = None
@@ -309,7 +342,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """Set for `diagnose` nodes alone."""
     watched: tuple[Use, ...] = ()
     """Diagnostics that looked on while a `train` node was trained; they change nothing of it."""
-    phases_s: dict[str, float] = {}
+    phases_s: dict[str, Seconds] = {}
     """Seconds of each phase: load, build, fit, evaluate, save, …"""
     provenance: Provenance
     data: Data | None = None
@@ -320,7 +353,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """What a `train` or `derive` node made."""
     measurements: tuple[Measurement, ...] = ()
     series: tuple[Series, ...] = ()
-    confusion: list[list[int]] | None = None
+    confusion: list[list[NotNegative]] | None = None
     """Rows are true classes, columns predictions, over the whole test set."""
     correct: bytes | None = None
     """One bit per test example, most significant first (numpy.packbits), in test order."""
@@ -329,6 +362,17 @@ class Record(Struct, frozen=True, kw_only=True):
     tables: dict[str, Table] = {}
     diagnostics: dict[str, Diagnosis] = {}
     """What a `diagnose` node found, by the diagnostic's name."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would break a reader: dates that are none, parts that do not fit each other."""
+        require_time(self.created)
+        for row in self.confusion or ():
+            require(len(row) == len(self.confusion or ()), "confusion is not square")
+        if self.data is not None:
+            if self.confusion and self.data.classes:
+                require_equal_length(classes=self.data.classes, confusion=self.confusion)
+            if self.correct is not None:
+                require(len(self.correct) == (self.data.n_test + 7) // 8, "correct has not one bit a test example")
 
     def value(self, name: str, **where: Any) -> float | None:
         """Return the first measurement of that name whose fields equal `where`, or None."""
@@ -348,34 +392,3 @@ def cell_id(cell: Cell) -> str:
     digest = hashlib.sha256(canonical({"hash": CELL_HASH, "cell": cell})).hexdigest()
     words = [cell.dataset.name, cell.architecture.name, *(use.name for use in cell.techniques)]
     return f"{'-'.join(words).replace('_', '')[:60]}-{digest[:8]}"
-
-
-AnyRecord = TypeVar("AnyRecord", bound=Struct)
-
-
-class _Version(msgspec.Struct):
-    schema: int
-
-
-def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
-    """Read a record, or the part of it that `kind` asks for; raise RecordError, naming `where`, if that fails."""
-    try:
-        schema = msgspec.json.decode(text, type=_Version).schema
-        if schema == SCHEMA:
-            return msgspec.json.decode(text, type=kind)
-        if schema > SCHEMA:
-            raise RecordError(
-                f"{where}: written with schema {schema}, this bench reads up to {SCHEMA}; update bench to read it"
-            )
-        from bench.upgrades import upgraded
-
-        return msgspec.json.decode(msgspec.json.encode(upgraded(msgspec.json.decode(text))), type=kind)
-    except (
-        msgspec.DecodeError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:  # the steps between schemas take what they find
-        raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error

@@ -7,7 +7,6 @@ Records are appended, never changed. A reader takes the newest finished one of e
 broken file is named in `Reading.problems` and skipped.
 """
 
-import os
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,8 +15,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench import records
+from bench import disk, records, upgrades
 from bench.errors import RecordError
+from bench.limits import Created, Fold, Name, Seed
 from bench.records import (
     Artifact,
     Cell,
@@ -95,13 +95,13 @@ class Header(Struct, frozen=True):
     """The part of a record that the planner needs; the rest of the file is skipped, not parsed."""
 
     schema: int
-    created: str
-    suite: str
+    created: Created
+    suite: Name
     node: NodeKind
-    cell_id: str
+    cell_id: Name
     cell: Cell
-    seed: int | None
-    fold: int
+    seed: Seed | None
+    fold: Fold
     status: Status
     provenance: ProvenanceHeader
     error: Fault | None = None
@@ -134,31 +134,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def write_atomic(path: Path, text: bytes) -> None:
-    """Write a file that is either whole or not there, even after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power cut, where the system can."""
-    if os.name == "posix":
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-
-
 def write(results: Path, record: Record) -> Path:
     """Append one record and return its path."""
     node: str = record.node
@@ -169,7 +144,7 @@ def write(results: Path, record: Record) -> Path:
     stamp = record.created.replace("-", "").replace(":", "").replace(".", "")
     name = f"{node}{seed}{fold}-{stamp}-{secrets.token_hex(3)}.json"
     path = results / record.suite / record.cell_id / name
-    write_atomic(path, msgspec.json.format(encode(record), indent=1) + b"\n")
+    disk.write_atomic(path, msgspec.json.format(encode(record), indent=1) + b"\n")
     return path
 
 
@@ -179,7 +154,7 @@ def encode(record: Record) -> bytes:
         text = msgspec.json.encode(record)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{record.node} record of {record.cell_id}: {error}") from error
-    records.decode(text, Record, f"{record.node} record of {record.cell_id}")
+    upgrades.decode(text, Record, f"{record.node} record of {record.cell_id}")
     return text
 
 
@@ -188,7 +163,7 @@ def write_suite(results: Path, suite: SuiteRecord) -> Path:
     path = results / suite.name / f"suite-{suite.digest}.json"
     latest, _ = _newest_suite(results / suite.name)
     if latest is None or latest.digest != suite.digest:
-        write_atomic(path, msgspec.json.format(msgspec.json.encode(suite), indent=1) + b"\n")
+        disk.write_atomic(path, msgspec.json.format(msgspec.json.encode(suite), indent=1) + b"\n")
     return path
 
 
@@ -227,10 +202,10 @@ def read(results: Path) -> Reading:
     )
 
 
-def read_file(path: Path, kind: type[records.AnyRecord]) -> records.AnyRecord:
+def read_file(path: Path, kind: type[upgrades.AnyRecord]) -> upgrades.AnyRecord:
     """Read one file of any kind of record; raise RecordError, naming it, if that fails."""
     try:
-        return records.decode(path.read_bytes(), kind, str(path))
+        return upgrades.decode(disk.read(path), kind, str(path))
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
+from bench.limits import Created, Fold, Name, Seed, require, require_time
 from bench.records import SCHEMA, Cell
 
 
 class SuiteCell(Struct, frozen=True):
     """A row of the suite's grid, by the names that a reader knows it by."""
 
-    cell_id: str
+    cell_id: Name
     label: str
     """Short and unique within the suite, e.g. `resnet20 · augment · epochs=30`."""
     dataset: str
@@ -45,7 +46,7 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     against: str
     metric: str = "accuracy"
     expect: Literal["higher", "lower", "equal"] = "higher"
-    by: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    by: Annotated[float, msgspec.Meta(ge=0, le=1e30)] = 0.0
     """Smallest difference that counts, in the metric's own unit; for `equal`, the largest allowed."""
 
 
@@ -60,9 +61,9 @@ class SuiteRecord(Struct, frozen=True, kw_only=True):
     """The resolved suite, written beside its records: `results/<suite>/suite-<digest>.json`."""
 
     schema: int = SCHEMA
-    created: str
-    name: str
-    digest: str
+    created: Created
+    name: Name
+    digest: Name
     title: str
     about: str
     expect: dict[str, str]
@@ -71,8 +72,8 @@ class SuiteRecord(Struct, frozen=True, kw_only=True):
     recipes: dict[str, list[str]]
     baseline: str
     """The recipe that the others are judged against."""
-    seeds: list[int]
-    folds: list[int]
+    seeds: list[Seed]
+    folds: list[Fold]
     profile: str
     runtimes: list[str]
     cells: tuple[SuiteCell, ...]
@@ -80,3 +81,8 @@ class SuiteRecord(Struct, frozen=True, kw_only=True):
     findings: tuple[Claim, ...]
     plugins: dict[str, PluginNote]
     """By `architectures/resnet20`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a grid without the recipe that all are judged against, and dates that are none."""
+        require_time(self.created)
+        require(self.baseline in self.recipes, f"there is no recipe '{self.baseline}'")

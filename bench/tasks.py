@@ -26,6 +26,7 @@ from bench.records import (
     Use,
     canonical,
 )
+from bench.runner.process import can_fork
 from bench.store import now
 
 PACKAGES = (
@@ -219,6 +220,7 @@ def provenance(task: Task, *, device: str = "unknown", jit_compile: bool | None 
         determinism=False,
         jit_compile=jit_compile,
         code=task.node.code,
+        started="forked" if can_fork() else "spawned",
     )
 
 

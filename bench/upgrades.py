@@ -1,4 +1,4 @@
-"""What older records say in the words of today's schema.
+"""What older records say in the words of today's schema; a newer schema is refused by name, never guessed at.
 
 Each step takes the fields of any record file, of a node, a suite or a dataset, from one schema to
 the next. A step is pure data, frozen for ever: it reads no plugin, so that it works where one is
@@ -7,13 +7,18 @@ gone, and it is never mended to fit a later schema; that is the next step's busi
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
+from bench.errors import RecordError
 from bench.records import SCHEMA
 
 Fields = dict[str, Any]
+READ_AS_IS = 2
+"""From this schema on, the later ones have only added fields with a default: 3 says how processes were started."""
+AnyRecord = TypeVar("AnyRecord", bound=Struct)
 
 _ADDED_BY_2: dict[str, dict[str, Any]] = {
     "custom_cnn": {"initializer": "glorot", "pooling": "max", "dropout": 0.0},
@@ -31,9 +36,35 @@ _MERGED_BY_2: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+class _Version(Struct):
+    schema: int
+
+
+def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
+    """Read a record, or the part of it that `kind` asks for; raise RecordError, naming `where`, if that fails."""
+    try:
+        schema = msgspec.json.decode(text, type=_Version).schema
+        if schema > SCHEMA:
+            raise RecordError(
+                f"{where}: written with schema {schema}, this bench reads up to {SCHEMA}; update bench to read it"
+            )
+        if schema < READ_AS_IS:
+            text = _upgraded(text)
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RecordError(f"{where}: not a record: {error}; restore it from git or delete it") from error
+
+
+def _upgraded(text: bytes) -> bytes:
+    try:
+        return msgspec.json.encode(upgraded(msgspec.json.decode(text)))
+    except (AttributeError, KeyError, TypeError) as error:  # the steps take what they find
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def upgraded(fields: Fields) -> Fields:
-    """Return a record's fields as of `SCHEMA`; KeyError for a schema that never was."""
-    while fields["schema"] < SCHEMA:
+    """Return a record's fields as of `READ_AS_IS`; KeyError for a schema that never was."""
+    while fields["schema"] < READ_AS_IS:
         fields = _STEPS[fields["schema"]](fields)
     return fields
 

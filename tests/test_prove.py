@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from conftest import ROOT
 
-from bench import prove, records, store
+from bench import prove, store, upgrades
 from bench.planning import proof
 from bench.planning.proof import Probe, Proof
 from bench.records import Table
@@ -177,7 +177,7 @@ def header_of(code: str, **files: str) -> store.Header:
     made = factory.record()
     here = msgspec.structs.replace(made.provenance, code={"training": code, **files})
     text = msgspec.json.encode(msgspec.structs.replace(made, provenance=here))
-    return records.decode(text, store.Header, "made here")
+    return upgrades.decode(text, store.Header, "made here")
 
 
 def node_of(code: str, **files: str) -> Node:

@@ -1,13 +1,15 @@
 """Records: identity, reading of old and broken ones, writing that is never half done."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import factory
 import msgspec
 import pytest
 
-from bench import records, store
+from bench import limits, records, store, upgrades
 from bench.errors import RecordError
 from bench.records import Cell, Record, Training, Use, cell_id
 
@@ -46,7 +48,7 @@ def test_an_id_begins_with_what_a_person_reads() -> None:
 
 
 def test_a_record_of_schema_1_is_read_for_ever() -> None:
-    record = records.decode(GOLDEN.read_bytes(), Record, str(GOLDEN))
+    record = upgrades.decode(GOLDEN.read_bytes(), Record, str(GOLDEN))
     assert record.status == "finished"
     assert record.value("accuracy", split="test") is not None
     assert cell_id(record.cell) == record.cell_id, "the cell's hash has changed: raise CELL_HASH"
@@ -54,8 +56,8 @@ def test_a_record_of_schema_1_is_read_for_ever() -> None:
 
 def test_a_newer_record_is_refused_by_name() -> None:
     text = json.dumps(json.loads(GOLDEN.read_text()) | {"schema": records.SCHEMA + 1}).encode()
-    with pytest.raises(RecordError, match=r"some\.json: written with schema 3, this bench reads up to 2; update bench"):
-        records.decode(text, Record, "some.json")
+    with pytest.raises(RecordError, match=r"some\.json: written with schema 4, this bench reads up to 3; update bench"):
+        upgrades.decode(text, Record, "some.json")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,49 @@ def test_a_broken_record_is_named_and_skipped(tmp_path: Path, text: bytes) -> No
     assert len(reading.problems) == 1
     assert "broken.json" in reading.problems[0]
     assert len(store.headers(tmp_path)[0]) == 1
+
+
+ODD: dict[str, Any] = {
+    "created": "yesterday",
+    "created ": "2026-02-31T00:00:00Z",
+    "suite": "../up",
+    "cell_id": "a/b",
+    "fold": 10**12,
+    "seed": 2**64 - 1,
+    "confusion": [[1, 2], [3]],
+    "correct": "AA==",
+    "phases_s": {"fit": -1},
+    "measurements": [{"name": "parameters", "value": 1e308, "unit": "1", "better": "lower"}],
+    "measurements ": [{"name": "accuracy", "value": 5.0, "unit": "1", "better": "higher"}],
+    "measurements  ": [{"name": "loss", "value": 1, "unit": "", "better": "lower", "low": 2, "high": 1}],
+    "series": [{"name": "loss", "axis": "epoch", "points": [1, 2], "values": [1]}],
+    "tables": {"t": {"title": "t", "columns": ["a"], "rows": [["x", "y"]]}},
+}
+"""Fields with content of the right type that no record can have; the blanks only make keys distinct."""
+
+
+@pytest.mark.parametrize(("field", "content"), ODD.items())
+def test_a_record_of_odd_content_is_named_with_the_place_and_skipped(tmp_path: Path, field: str, content: Any) -> None:
+    path = store.write(tmp_path, factory.record())
+    text = json.loads(path.read_text()) | {field.strip(): content}
+    (path.parent / "odd.json").write_text(json.dumps(text))
+    reading = store.read(tmp_path)
+    assert len(reading.records) == 1
+    assert len(reading.problems) == 1
+    assert "odd.json: not a record: " in reading.problems[0]
+
+
+def test_what_is_no_regular_file_is_named_and_skipped(tmp_path: Path) -> None:
+    folder = store.write(tmp_path, factory.record()).parent
+    os.mkfifo(folder / "pipe.json")
+    (folder / "endless.json").symlink_to("/dev/zero")
+    (folder / "folder.json").mkdir()
+    with (folder / "large.json").open("wb") as file:
+        file.truncate(limits.MOST_BYTES + 1)
+    reading = store.read(tmp_path)
+    assert len(reading.records) == 1
+    assert len(reading.problems) == 4
+    assert all("cannot be read" in problem for problem in reading.problems)
 
 
 def test_records_are_appended(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from bench.catalog import Catalog
+from bench.disk import write_atomic
 from bench.records import Use
-from bench.store import write_atomic
 
 PREFIX = "file:"
 """Of a person's own files among the fingerprints of code, where `files/…` are modules of bench."""

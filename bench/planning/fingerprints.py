@@ -16,6 +16,7 @@ from bench.records import NodeKind
 PLUMBING = {
     "cards",
     "catalog",
+    "disk",
     "errors",
     "measure/hardware",
     "planning/fingerprints",

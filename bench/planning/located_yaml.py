@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from bench import disk
 from bench.errors import SuiteError
 
 PLAIN = "tag:yaml.org,2002:"
@@ -25,10 +26,12 @@ class Located:
         self.path = path
         self._lines: dict[Location, int] = {}
         try:
-            root = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+            root = YAML(typ="safe", pure=True).compose(disk.read(path).decode())
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise SuiteError(f"{path}:{line}: broken YAML: {error.problem}; {_cure(error)}") from error
+        except OSError as error:
+            raise SuiteError(f"{path}: cannot be read: {error.strerror}") from error
         except (YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise SuiteError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(root, MappingNode):

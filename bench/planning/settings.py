@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 from msgspec import Struct
 
-from bench.records import Momentum, NotNegative, Positive
+from bench.limits import NotNegative, Positive
+from bench.records import Momentum
 
 
 def _several(type_: Any) -> Any:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from bench.catalog import Catalog
 from bench.errors import PluginError, SuiteError, nearest
+from bench.limits import Fold, Positive, Seed
 from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
@@ -23,8 +25,6 @@ from bench.query import Query, fields_of
 from bench.records import (
     Cell,
     MeasureSpec,
-    NotNegative,
-    Positive,
     Training,
     Use,
     canonical,
@@ -33,7 +33,7 @@ from bench.records import (
 from bench.store import now
 from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 
-MOST_CELLS = 1_000_000
+MOST_RUNS = 100_000
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,8 +80,8 @@ class SuiteFile(Strict, frozen=True):
     baseline: str | None = None
     """The recipe that the others are judged against; the first one unless named."""
     training: TrainingAxes = TrainingAxes()  # type: ignore[valid-type]
-    seeds: Annotated[tuple[NotNegative, ...], msgspec.Meta(min_length=1)] = (0, 1, 2)
-    folds: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=4)], ...], msgspec.Meta(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], msgspec.Meta(min_length=1)] = (0, 1, 2)
+    folds: Annotated[tuple[Fold, ...], msgspec.Meta(min_length=1)] = (0,)
     include: list[Rule] = []
     """If there are any, a cell must match one of them to stay."""
     exclude: list[Rule] = []
@@ -161,12 +161,15 @@ def read(path: Path, catalog: Catalog) -> Suite:
     source = Located(path)
     written = _convert(source)
     for key, items in (("seeds", written.seeds), ("folds", written.folds)):
+        before: set[int] = set()
         for i, item in enumerate(items):
-            if item in items[:i]:
+            if item in before:
                 raise source.error(f"{key} holds {item} twice", key, i)
+            before.add(item)
     baseline = written.baseline or next(iter(written.recipes))
     if baseline not in written.recipes:
         raise source.error(f"no recipe '{baseline}'{nearest(baseline, written.recipes)}", "baseline")
+    _bound(source, written)
     kept, excluded = _select(source, written, _grid(source, written, catalog))
     for i in range(len(written.findings)):
         _check_claim(source, written, kept, i)
@@ -193,6 +196,14 @@ def read(path: Path, catalog: Catalog) -> Suite:
         ),
         diagnostics=tuple(_resolve_all(source, catalog, "diagnostics", written.diagnostics, "diagnostics")),
     )
+
+
+def _bound(source: Located, written: SuiteFile) -> None:
+    """Refuse a grid that nobody could run, before it is unfolded."""
+    axes = [written.datasets, written.architectures, written.recipes, written.seeds, written.folds]
+    size = prod(map(len, [*axes, *_training_axes(written).values()]))
+    if size > MOST_RUNS:
+        raise source.error(f"the grid has {size:,} runs; more than {MOST_RUNS:,} is surely a slip")
 
 
 def _convert(source: Located) -> SuiteFile:
@@ -281,9 +292,6 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
         for name, calls in written.recipes.items()
     }
     trainings = _trainings(source, written, catalog)
-    size = len(datasets) * len(architectures) * len(recipes) * len(trainings)
-    if size > MOST_CELLS:
-        raise source.error(f"the grid has {size:,} cells; more than {MOST_CELLS:,} is surely a slip")
     labels = {
         "architectures": _labels(catalog, "architectures", written.architectures, architectures),
         "datasets": _labels(catalog, "datasets", written.datasets, datasets),

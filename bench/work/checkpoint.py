@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bench.store import write_atomic
+from bench.disk import write_atomic
 
 EVERY_S = 30.0
 """Most that is lost when a training is killed."""

@@ -8,7 +8,7 @@ import factory
 import msgspec
 import pytest
 
-from bench import records, store
+from bench import store, upgrades
 from bench.cards import KINDS
 from bench.catalog import Catalog
 from bench.dataset_record import DatasetRecord
@@ -45,7 +45,7 @@ def test_what_was_added_and_renamed_is_frozen_for_ever() -> None:
 
 
 def test_a_field_is_added_with_a_new_schema_alone() -> None:
-    """If this fails, raise SCHEMA, add the step to bench.upgrades, and write the new golden file."""
+    """If this fails, raise SCHEMA, tell bench.upgrades, and write the new golden file."""
     found = [msgspec.json.schema(kind) for kind in (Record, SuiteRecord, DatasetRecord, Proof)]
     golden = json.loads((GOLDEN / f"schema-{SCHEMA}.json").read_text())
     assert json.loads(json.dumps(found)) == golden
@@ -250,11 +250,11 @@ def test_a_schema_1_cell_is_found_where_todays_suites_look_for_it() -> None:
     old["cell"]["architecture"] = {"name": "resnet32", "parameters": {"width": 8, "initializer": "he"}}
     old["cell"]["training"] |= {"optimizer": "sgd", "momentum": 0.5, "schedule": "cosine"}
     where = Path("old.json")
-    record = records.decode(json.dumps(old).encode(), Record, str(where))
+    record = upgrades.decode(json.dumps(old).encode(), Record, str(where))
     assert record.cell.architecture == Use("resnet", {"depth": 32, "width": 8})
     assert record.cell.training.optimizer == CATALOG.resolve("optimizers", "sgd(momentum=0.5)")
     assert record.cell.training.schedule == Use("cosine")
     assert record.cell_id == cell_id(record.cell)
     old["cell"]["training"]["optimizer"] = "adam"
-    other = records.decode(json.dumps(old | {"x": 1}).encode(), Record, str(where))
+    other = upgrades.decode(json.dumps(old | {"x": 1}).encode(), Record, str(where))
     assert other.cell.training.optimizer == Use("adam"), "which never used a momentum"

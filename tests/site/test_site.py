@@ -340,7 +340,9 @@ def test_many_classes_show_their_confusions_alone(tmp_path: Path) -> None:
     record = factory.record()
     assert record.data is not None
     names = tuple(f"kind {index}" for index in range(size))
-    record = factory.replace(record, confusion=table, data=msgspec.structs.replace(record.data, classes=names))
+    record = factory.replace(
+        record, confusion=table, data=msgspec.structs.replace(record.data, classes=names, class_counts={})
+    )
     made = built(tmp_path, factory.suite_record(), [record])
     page = next(page for page in made.pages.values() if page.title == "mlp · plain")
     assert "bench-matrix" not in page.html

@@ -1,0 +1,50 @@
+"""Small files, whole or not at all: read only where they are files of a sane size, written atomically."""
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from bench.limits import MOST_BYTES
+
+
+def read(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return a file's content; raise OSError for what is no regular file or too large.
+
+    A pipe would let its reader wait for ever, and a link to /dev/zero would fill the memory.
+    """
+    # Opening a pipe would wait, too, but for O_NONBLOCK.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(opened, "rb") as file:
+        state = os.fstat(opened)
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if state.st_size > most:
+            raise OSError(errno.EFBIG, f"{state.st_size:,} bytes, more than {most:,}", str(path))
+        return file.read(most)
+
+
+def write_atomic(path: Path, text: bytes) -> None:
+    """Write a file that is either whole or not there, even after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a new name in a folder outlives a power cut, where the system can."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -1,0 +1,50 @@
+"""What a field of a record or a suite may hold, beyond its type: ranges and shapes.
+
+Records come by pull request, so a reader believes nothing: what is out of these is no record, is
+named and skipped. The types are part of the JSON Schema; `require` is for what a schema cannot say.
+"""
+
+from collections.abc import Sized
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(ge=1, le=2**53)]
+NotNegative = Annotated[int, Meta(ge=0, le=2**53)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+"""NumPy and Keras take no more than 32 bits."""
+FOLDS = 5
+Fold = Annotated[int, Meta(ge=0, lt=FOLDS)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$")]
+"""What a folder may be called on every system, and no hidden one: of a suite, of a cell."""
+Created = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
+"""UTC, ISO 8601."""
+Figure = Annotated[float, Meta(ge=-1e30, le=1e30)]
+"""So far from what a float holds that sums and squares stay finite."""
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+MOST_BYTES = 64 * 2**20
+"""Of a file that is no data: a record, a suite, a plugin."""
+
+PROPORTIONS = frozenset(
+    {"accuracy", "agreement", "balanced_accuracy", "calibration_error", "f1", "pr_auc", "precision", "recall"}
+    | {"roc_auc", "sparsity", "top5_accuracy"}
+)
+"""Measurements that lie between 0 and 1, but for rounding."""
+ROUNDING = 1e-9
+
+
+def require(holds: bool, fault: str) -> None:
+    """Raise ValueError, which a decoder turns into its own error with the place, unless a condition holds."""
+    if not holds:
+        raise ValueError(fault)
+
+
+def require_time(created: str) -> None:
+    """Raise ValueError for a date that no calendar has."""
+    datetime.fromisoformat(created)
+
+
+def require_equal_length(**parts: Sized) -> None:
+    """Raise ValueError unless all parts are of one length."""
+    require(len({len(part) for part in parts.values()}) <= 1, f"{' and '.join(parts)} differ in length")
