@@ -53,7 +53,8 @@ def places(arguments: list[str]) -> tuple[Path, list[str]]:
 
 
 for file in sorted(Path("suites").glob("*.yaml")):
-    bench(file.stem)
+    if not file.name.startswith("."):  # some editor's
+        bench(file.stem)
 
 
 @nox.session

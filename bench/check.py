@@ -93,6 +93,9 @@ def check(
     """
     if not results.is_dir():
         raise BenchError(f"{results}: no such folder; name the one that `bench run` wrote with --results")
+    for share in (tolerance, latency_tolerance):
+        if not 0 <= share <= 1:
+            raise BenchError(f"a tolerance of {share}: it is a share from 0 to 1")
     reading = store.read(results)
     new, old, problems = _sides(results, reading, baseline)
     labels = {cell.cell_id: cell.label for suite in reading.suites.values() for cell in suite.cells}

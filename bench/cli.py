@@ -5,17 +5,18 @@ Modules are imported by the verb that needs them, so `bench --help` answers at o
 """
 
 import argparse
+import io
 import json
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__
-from bench.errors import BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError
+from bench.errors import BAD_INPUT, BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError, shortened, told
 
 if TYPE_CHECKING:
     from bench.catalog import Catalog
@@ -34,16 +35,24 @@ KINDS = (
     "suites",
 )
 """As `bench.cards` has them, which `bench --help` need not wait for."""
+RESULTS = Path("results")
+MOST_CHARACTERS = 2000
+"""Of a line that says what is wrong; it quotes what a person wrote."""
+MOST_WORKERS = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see `bench.errors` for the codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be anything
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:
+        _check_results(options)
         code: int = options.verb(options)
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {shortened(str(error), MOST_CHARACTERS)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("bench: interrupted; what was done is kept", file=sys.stderr)
@@ -51,7 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `bench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
+    except OSError as error:
+        print(f"bench: {shortened(told(error), MOST_CHARACTERS)}", file=sys.stderr)
+        return BAD_INPUT
     return code
+
+
+def _check_results(options: argparse.Namespace) -> None:
+    """Refuse a folder of records that is none, and one that a person named and that is not there to be read."""
+    if not hasattr(options, "results"):
+        return
+    results: Path = options.results
+    if results.exists() and not results.is_dir():
+        raise BenchError(f"{results}: not a folder; name the one of `bench run` with --results")
+    if options.reads and results != RESULTS and not results.exists():
+        raise BenchError(f"{results}: no such folder; name the one of `bench run` with --results")
 
 
 def _interrupt(*_: object) -> None:
@@ -244,7 +267,7 @@ def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
         catalog,
         options.results,
         home().artifacts,
-        only=Query(options.only) if options.only else None,
+        only=Query(options.only) if options.only is not None else None,
         fresh=options.fresh,
         retry_failed=options.retry_failed,
         need_artifacts=options.artifacts,
@@ -284,20 +307,20 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(
-        function: Any, *, as_json: bool = False, results: bool = True, plugins: bool = False
+        function: Any, *, as_json: bool = False, results: bool = True, reads: bool = False, plugins: bool = False
     ) -> argparse.ArgumentParser:
         summary = function.__doc__.splitlines()[0]
         added = verbs.add_parser(
             function.__name__.rstrip("_"), help=summary[0].lower() + summary[1:-1], description=summary
         )
-        added.set_defaults(verb=function, json=False)
+        added.set_defaults(verb=function, json=False, reads=reads)
         if as_json:
             added.add_argument("--json", action="store_true", help="print JSON")
         if results:
             added.add_argument(
                 "--results",
                 type=Path,
-                default=Path("results"),
+                default=RESULTS,
                 metavar="DIR",
                 help="where records lie (default: %(default)s)",
             )
@@ -323,16 +346,16 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--retry-failed", action="store_true", help="execute what failed before")
         added.add_argument("--artifacts", action="store_true", help="train again what left no network on this machine")
     added.add_argument(
-        "--workers", type=_positive, metavar="N", help="trainings side by side (default: cores ÷ the suite's threads)"
+        "--workers", type=_workers, metavar="N", help="trainings side by side (default: cores ÷ the suite's threads)"
     )
     added.add_argument(
         "--timeout",
-        type=_positive,
+        type=_seconds,
         metavar="SECONDS",
         help="stop a node after this long (default: the suite's timeout_s, or never)",
     )
 
-    added = verb(prove, as_json=True, plugins=True)
+    added = verb(prove, as_json=True, reads=True, plugins=True)
     added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
     added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
     added.set_defaults(fresh=False, retry_failed=False, artifacts=False)
@@ -344,10 +367,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("kind", choices=("architecture", "dataset", "technique", "suite"))
     added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
 
-    added = verb(show, as_json=True)
+    added = verb(show, as_json=True, reads=True)
     added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
 
-    added = verb(check, as_json=True)
+    added = verb(check, as_json=True, reads=True)
     added.add_argument(
         "--baseline",
         default="HEAD",
@@ -356,23 +379,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument(
         "--tolerance",
-        type=float,
+        type=_share,
         default=0.01,
         metavar="SHARE",
         help="an accuracy drop that does not matter, 0–1 (default: %(default)s)",
     )
     added.add_argument(
         "--latency-tolerance",
-        type=float,
+        type=_share,
         default=0.10,
         metavar="SHARE",
         help="a relative slow-down that does not matter (default: %(default)s)",
     )
 
-    added = verb(findings, as_json=True)
+    added = verb(findings, as_json=True, reads=True)
     added.add_argument("suite", nargs="?", metavar="SUITE", help="a suite with records (default: all)")
 
-    added = verb(site, plugins=True)
+    added = verb(site, reads=True, plugins=True)
     added.add_argument("action", choices=["build", "serve"])
     added.add_argument(
         "--output",
@@ -381,9 +404,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the site goes (default: %(default)s)",
     )
-    added.add_argument("--port", type=_positive, default=8000, metavar="N", help="of `serve` (default: %(default)s)")
+    added.add_argument("--port", type=_port, default=8000, metavar="N", help="of `serve` (default: %(default)s)")
 
-    added = verb(export)
+    added = verb(export, reads=True)
     added.add_argument("file", type=Path, metavar="FILE", help="ends in .csv, .json or .parquet")
 
     added = verb(schema, results=False)
@@ -391,12 +414,28 @@ def _parser() -> argparse.ArgumentParser:
 
     verb(doctor, as_json=True, results=False, plugins=True)
 
-    added = verb(clean)
+    added = verb(clean, reads=True)
     added.add_argument("--all", action="store_true", help="delete every network; what needs one trains it again")
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
-    return int(text)
+def _whole(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > 12 or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"'{shortened(text, 20)}' is not a whole number from 1 to {most:,}")
+        return int(text)
+
+    return read
+
+
+_workers, _seconds, _port = _whole(MOST_WORKERS), _whole(10**9), _whole(65535)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{shortened(text, 20)}' is not a share from 0 to 1")
+    return value

@@ -10,13 +10,15 @@
     ├── Diverged          –  the loss stopped being a finite number; becomes a record likewise
     └── NothingToCompare  3  a check without a single comparable pair
 
-Anything else that reaches the top is a bug and shows its traceback.
+An OSError is about a path that a person has named, as nearly all are, and is told in one line
+(`told`), too. Anything else that reaches the top is a bug and shows its traceback.
 
 Exit codes of every verb: 0 fine; 1 a regression or a failed run; 2 bad input; 3 nothing
 comparable; 4 broken records were skipped; 130 interrupted.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 FINE = 0
@@ -69,9 +71,41 @@ class NothingToCompare(BenchError):
     exit_code = NOTHING_COMPARABLE
 
 
+MOST_CHARACTERS = 300
+"""Of a foreign message that a person reads; the rest stands in the traceback or the log."""
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type's name where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, cut where it is long, or its type's name where it has none."""
+    return shortened((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text that a terminal and a record can hold: cut, what cannot be printed or encoded spelled out."""
+    cut = text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+    return cut
+
+
+def told(error: OSError) -> str:
+    """Return what the system says of a path that a person named, in one line: place, fault, cure."""
+    place = f"{error.filename}: " if error.filename else ""
+    fault = error.strerror.lower() if error.strerror else str(error)
+    cure = _CURES.get(error.errno or 0, "")
+    return f"{place}{fault}{cure}"
+
+
+_CURES = {
+    errno.EACCES: "; choose a place that you may use, or change its permissions",
+    errno.EPERM: "; choose a place that you may use, or change its permissions",
+    errno.EROFS: "; choose a place that can be written to",
+    errno.ENOSPC: "; make room there, or choose another place",
+    errno.EDQUOT: "; make room there, or choose another place",
+    errno.ENAMETOOLONG: "; choose a shorter name",
+    errno.ENOTDIR: "; a part of this path is a file; choose another place",
+    errno.EEXIST: "; a file is in the way; choose another place",
+}
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:

@@ -16,7 +16,8 @@ Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 """NumPy and Keras take no more than 32 bits."""
 FOLDS = 5
 Fold = Annotated[int, Meta(ge=0, lt=FOLDS)]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$")]
+NAME = r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}$"
+Name = Annotated[str, Meta(pattern=NAME)]
 """What a folder may be called on every system, and no hidden one: of a suite, of a cell."""
 Created = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
 """UTC, ISO 8601."""

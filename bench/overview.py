@@ -46,7 +46,7 @@ def _plugins(kind: str, catalog: Catalog) -> list[dict[str, Any]]:
 
 def _suites(catalog: Catalog) -> list[dict[str, Any]]:
     found = []
-    for path in sorted(Path("suites").glob("*.yaml")):
+    for path in suites.files():
         row: dict[str, Any] = {"kind": "suites", "name": path.stem, "path": str(path)}
         try:
             suite = suites.read(path, catalog)

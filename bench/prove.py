@@ -32,6 +32,8 @@ from bench.tasks import PACKAGES, Node, commit, versions
 
 BATCHES, EPOCHS = 3.4, 3
 """Batches in an epoch of a probe, the last one not full, and epochs."""
+MOST_EXAMPLES = 20_000
+"""A probe learns from no more where it cannot learn from fewer."""
 CLOCK = {"s", "B"}
 """Units of figures that differ from run to run: seconds, and bytes of files that hold the time."""
 
@@ -154,6 +156,12 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
         except _Unproved as error:
             if "train_size" not in str(error):
                 raise
+            largest = max(one.record.data.n_train for one in stale if one.record.data)
+            if largest > MOST_EXAMPLES:
+                raise _Unproved(
+                    f"older than datasets that can be made smaller, and a probe on all {largest:,} examples takes "
+                    "as long as a training; run it again"
+                ) from error
             before, after = both("whole", shorten=False)  # options of datasets are younger than some records
     found = {}
     for one in stale:

@@ -13,10 +13,12 @@ import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import SuiteError, nearest
+from bench.errors import SuiteError, nearest, shortened
 from bench.records import Use
 from bench.suite_record import SuiteCell
 
+MOST_DEPTH = 50
+"""Of an expression's parts in each other."""
 Fields = Mapping[str, Any]
 """A run as an expression sees it; a list means that any of its items may match."""
 
@@ -56,11 +58,15 @@ class Query:
         self.text = text
         self.where = where
         try:
+            if not text.strip():
+                raise ValueError("empty")
             self._tree = ast.parse(_double_equals(text), mode="eval").body
         except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
             raise SuiteError(
-                f"{where}: cannot read '{text}'; write it like \"architecture=resnet8 and seed=0\""
+                f"{where}: cannot read '{shortened(text)}'; write it like \"architecture=resnet8 and seed=0\""
             ) from error
+        if _depth(self._tree) > MOST_DEPTH:
+            raise SuiteError(f"{where}: '{shortened(text, 60)}' is nested too deeply to be meant")
 
     def matches(self, fields: Fields) -> bool:
         """Tell whether a run's fields satisfy the expression; an unknown name raises SuiteError."""
@@ -113,6 +119,14 @@ class Query:
             return ast.literal_eval(node)
         except (ValueError, TypeError) as error:
             raise SuiteError(f"{self.where}: '{ast.unparse(node)}' is not a name, number or text") from error
+
+
+def _depth(root: ast.AST) -> int:
+    """Return how deeply nodes lie in each other; a loop, since recursion is what it guards."""
+    level, depth = [root], 0
+    while level:
+        level, depth = [child for node in level for child in ast.iter_child_nodes(node)], depth + 1
+    return depth
 
 
 def _any_equal(have: list[Any], want: Any) -> bool:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench import store
 from bench.catalog import Catalog
+from bench.errors import BenchError
 from bench.measure.hardware import hardware
 from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
@@ -45,6 +46,7 @@ def settings_of(
 
 def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settings) -> bool:
     """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
+    settings.home.claim()
     console = Console()
     due = [step for step in plan.steps.values() if step.due]
     side_by_side = max(1, len([step for step in due if step.node.kind != "measure"]))
@@ -135,11 +137,17 @@ def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
     networks are kept, as they may name some.
     """
     place = home()
+    if not place.root.exists():
+        return "nothing to delete", ()
+    if not place.is_claimed:
+        raise BenchError(f"{place.root}: not made by bench, so nothing in it is deleted; see BENCH_HOME")
+    if not everything and not results.is_dir():
+        raise BenchError(f"{results}: no such folder, so nobody knows which networks are needed; --all deletes each")
     with hold(alone=True, waiting=lambda: print("waiting for another bench process to end"), lock=IN_USE):
         headers, problems = store.headers(results)
         named = set() if everything else {header.artifact.file for header in headers if header.artifact}
         networks = [] if problems and not everything else list(place.artifacts.glob("*"))
-        doomed = [path for path in networks if path.name not in named]
+        doomed = [path for path in networks if path.name not in named and not path.is_dir()]
         size = sum(path.stat().st_size for path in doomed)
         for path in doomed:
             path.unlink()

@@ -12,6 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from bench import disk
+from bench.disk import write_atomic
+from bench.errors import BenchError
 from bench.measure.hardware import hardware
 from bench.records import (
     Artifact,
@@ -77,12 +80,34 @@ def node_id(run: str, measure: MeasureSpec | None, diagnostic: Use | None = None
     return f"{run}/{measure.name}" if measure else run
 
 
+TAG = "CACHEDIR.TAG"
+TAGGED = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by keras-bench, which deletes what lies here.\n"
+"""By https://bford.info/cachedir/, so that backups leave the folder out."""
+
+
 class Home(Struct, frozen=True):
     """The folders under `.bench/`: nothing in them is a result, all can be made again."""
 
     root: Path
     session: str = ""
     """Names this run of the runner; several may share the home."""
+
+    def claim(self) -> None:
+        """Make the folder, with a tag that says whose it is; raise BenchError for one of somebody else's."""
+        tag = self.root / TAG
+        mine = not self.root.exists() or self.root.name == ".bench" or not any(self.root.iterdir())
+        if not mine and not self.is_claimed:
+            raise BenchError(f"{self.root}: holds something else than bench's networks; name another in BENCH_HOME")
+        if not tag.exists():
+            write_atomic(tag, TAGGED)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Tell whether the folder is bench's own, whose content may be deleted."""
+        try:
+            return disk.read(self.root / TAG).startswith(TAGGED)
+        except OSError:
+            return False
 
     @property
     def artifacts(self) -> Path:

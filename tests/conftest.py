@@ -66,7 +66,7 @@ def _closed_room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Let anything that asks the network fail at once, and let tests run while a benchmark has the machine."""
     if request.path.parent.name == "benchmarks":
         return  # these use the machine as it is: its caches, its lock
-    monkeypatch.setattr(machine_lock, "LOCK", tmp_path / "machine.lock")
+    monkeypatch.setattr(machine_lock, "FOLDER", tmp_path / "locks")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):

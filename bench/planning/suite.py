@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from bench.catalog import Catalog
 from bench.errors import PluginError, SuiteError, nearest
-from bench.limits import Fold, Positive, Seed
+from bench.limits import NAME, Fold, Positive, Seed
 from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
@@ -147,17 +147,24 @@ def find(name: str, folder: Path = Path("suites")) -> Path:
     """Return the file of a suite given by name or path; raise SuiteError with the nearest name."""
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
-        if path.is_file():
+        if path.exists():
             return path
         raise SuiteError(f"{path}: no such suite file (bench list suites)")
-    if (folder / f"{name}.yaml").is_file():
+    if (folder / f"{name}.yaml").exists():
         return folder / f"{name}.yaml"
-    known = [found.stem for found in sorted(folder.glob("*.yaml"))]
+    known = [found.stem for found in files(folder)]
     raise SuiteError(f"{folder}/{name}.yaml: no such suite{nearest(name, known)} (bench list suites)")
+
+
+def files(folder: Path = Path("suites")) -> list[Path]:
+    """Return the suite files of a folder, by name; what is hidden is some editor's."""
+    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
 
 
 def read(path: Path, catalog: Catalog) -> Suite:
     """Read and check a suite; raise SuiteError naming file, line, fault and cure."""
+    if not re.fullmatch(NAME, path.stem):
+        raise SuiteError(f"{path}: no name for a suite, as its records lie in a folder of that name; rename the file")
     source = Located(path)
     written = _convert(source)
     for key, items in (("seeds", written.seeds), ("folds", written.folds)):

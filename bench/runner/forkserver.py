@@ -74,8 +74,9 @@ def execute(function: str, arguments: tuple[Any, ...]) -> bytes:
         module, _, name = function.partition(":")
         answer = Answer(getattr(importlib.import_module(module), name)(*arguments), None, "")
         return pickle.dumps(answer)
-    except Exception as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # the latter two end a process in silence
         told = traceback.format_exc()
+        error = failed if isinstance(failed, Exception) else RuntimeError(f"it called sys.exit({failed})")
         try:
             packed = pickle.dumps(Answer(None, error, told))
             pickle.loads(packed)  # noqa: S301 – our own

@@ -1,30 +1,36 @@
-"""One lock for the machine: many may train at a time, but nothing else runs while latency is measured."""
+"""One lock for the machine: many may train at a time, but nothing else runs while latency is measured.
+
+It keeps one user's runs apart; a measurement sees by itself when others keep the machine busy.
+"""
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LOCK = Path(tempfile.gettempdir()) / "keras-bench-machine.lock"
+from bench.errors import BenchError
+
+FOLDER = Path(tempfile.gettempdir()) / f"keras-bench-{os.getuid()}"
+"""The user's own: in the shared folder itself anybody could hold, replace or link the file."""
+MACHINE, IN_USE = "machine.lock", "in-use.lock"
+"""The second says that what runs leave in `.bench/` is needed until their end."""
 
 
-IN_USE = ".in-use"
-"""Suffix of a second lock: what runs leave in `.bench/` is needed until their end."""
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDONLY)  # another user's, too, which must not be opened with O_CREAT
-    except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+def _open(name: str) -> int:
+    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = FOLDER.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise BenchError(f"{FOLDER}: others may write to it; delete it, or name another temporary folder in TMPDIR")
+    return os.open(FOLDER / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 @contextmanager
-def hold(*, alone: bool, waiting: Callable[[], None], lock: str = "") -> Iterator[None]:
+def hold(*, alone: bool, waiting: Callable[[], None], lock: str = MACHINE) -> Iterator[None]:
     """Hold the machine, `alone` or with others; call `waiting` once if somebody has to be waited for."""
-    file = _open(LOCK.with_name(LOCK.name + lock))
+    file = _open(lock)
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     try:
         try:

@@ -198,12 +198,12 @@ def test_hardware_is_the_same_twice_and_names_the_processor() -> None:
 def test_measuring_waits_for_training_and_trainings_share(tmp_path: Path) -> None:
     script = (
         "import fcntl, os, sys\n"
-        f"file = os.open({str(machine_lock.LOCK)!r}, os.O_RDONLY)\n"
+        f"file = os.open({str(machine_lock.FOLDER / machine_lock.MACHINE)!r}, os.O_RDWR | os.O_CREAT)\n"
         "fcntl.flock(file, fcntl.LOCK_SH)\n"
         "print(1, flush=True)\n"
         "sys.stdin.read()\n"
     )
-    machine_lock.LOCK.touch()
+    machine_lock.FOLDER.mkdir(mode=0o700)
     other = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdin is not None
     assert other.stdout is not None

@@ -35,15 +35,18 @@ def ended(workers: Workers, *jobs: Job, within_s: float = 30.0) -> None:
 def test_every_end_of_a_process_is_told(workers: Workers) -> None:
     answers = workers.start(PLAIN, "math:sqrt", 9)
     raises = workers.start(PLAIN, "math:sqrt", -1)
-    exits = [workers.start(PLAIN, *how) for how in (("os:_exit", 0), ("os:_exit", 7), ("sys:exit", 3))]
+    exits = [workers.start(PLAIN, *how) for how in (("os:_exit", 0), ("os:_exit", 7))]
+    quits = workers.start(PLAIN, "sys:exit", 0)
     aborts = workers.start(PLAIN, "os:abort")
     hangs = workers.start(PLAIN, "time:sleep", 60, timeout_s=1.5)
-    ended(workers, answers, raises, *exits, aborts, hangs)
+    ended(workers, answers, raises, quits, *exits, aborts, hangs)
     assert answers.result() == 3
     with pytest.raises(ValueError, match="math domain error") as raised:
         raises.result()
     assert "in execute" in "".join(raised.value.__notes__), "the traceback comes along"
-    for job, code in zip([*exits, aborts], [0, 7, 3, -signal.SIGABRT], strict=True):
+    with pytest.raises(RuntimeError, match=r"called sys\.exit\(0\)"):
+        quits.result()
+    for job, code in zip([*exits, aborts], [0, 7, -signal.SIGABRT], strict=True):
         with pytest.raises(Died) as died:
             job.result()
         assert died.value.exitcode == code
