@@ -273,10 +273,12 @@ def _type_of(annotation: str) -> Any:
                 return Union[build(left), build(right)]  # noqa: UP007 (a type made at run time)
             case ast.Subscript(value=ast.Name(id="Literal")):
                 items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                if not all(isinstance(item, ast.Constant) for item in items):
+                    return Any
                 return Literal[tuple(ast.literal_eval(item) for item in items)]
             case ast.Subscript(value=ast.Name(id="list"), slice=item):
                 return list[build(item)]  # type: ignore[misc]
-            case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
+            case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)) if items:
                 if isinstance(items[-1], ast.Constant) and items[-1].value is ...:
                     return tuple[build(items[0]), ...]  # type: ignore[misc]
                 return tuple[tuple(build(item) for item in items)]  # type: ignore[misc]

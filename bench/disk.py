@@ -16,13 +16,16 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes:
     """
     # Opening a pipe would wait, too, but for O_NONBLOCK.
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(opened, "rb") as file:
+    try:
         state = os.fstat(opened)
         if not stat.S_ISREG(state.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if state.st_size > most:
             raise OSError(errno.EFBIG, f"{state.st_size:,} bytes, more than {most:,}", str(path))
-        return file.read(most)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(opened)
 
 
 def write_atomic(path: Path, text: bytes) -> None:

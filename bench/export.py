@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench import store
+from bench import disk, store, wording
 from bench.errors import BenchError
 from bench.records import Measurement, Record, Training, Use
 
@@ -59,16 +59,20 @@ def read(results: str | Path = "results") -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table by the path's suffix: .csv, .json (a list of objects) or .parquet (with pyarrow)."""
+    """Write a table by the path's suffix: .csv, .json (a list of objects) or .parquet (with pyarrow).
+
+    In .csv a text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     target = Path(path)
     match target.suffix:
         case ".csv":
-            frame.to_csv(target, index=False)
+            text = frame.map(lambda cell: wording.inert(cell) if isinstance(cell, str) else cell)
+            disk.write_atomic(target, text.to_csv(index=False).encode(errors="backslashreplace"))
         case ".json":
-            frame.to_json(target, orient="records", date_format="iso", indent=1)
+            disk.write_atomic(target, frame.to_json(orient="records", date_format="iso", indent=1).encode())
         case ".parquet":
             try:
-                frame.to_parquet(target, engine="pyarrow", index=False)
+                disk.write_atomic(target, frame.to_parquet(engine="pyarrow", index=False))
             except ImportError as error:
                 raise BenchError(f"{target}: .parquet needs pyarrow; `pip install pyarrow`, or write .csv") from error
         case suffix:

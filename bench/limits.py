@@ -28,10 +28,20 @@ MOST_BYTES = 64 * 2**20
 """Of a file that is no data: a record, a suite, a plugin."""
 
 PROPORTIONS = frozenset(
-    {"accuracy", "agreement", "balanced_accuracy", "calibration_error", "f1", "pr_auc", "precision", "recall"}
-    | {"roc_auc", "sparsity", "top5_accuracy"}
+    {"accuracy", "agreement", "balanced_accuracy", "calibration_error", "coarse_accuracy", "f1"}
+    | {"mistakes_within_superclass", "pr_auc", "precision", "recall", "roc_auc", "sparsity", "top_5_accuracy"}
 )
 """Measurements that lie between 0 and 1, but for rounding."""
+METRICS = (
+    PROPORTIONS
+    | {"compressed_bytes", "fit_s", "flops", "loss", "mae", "output_difference", "parameters"}
+    | {
+        "r2",
+        "rmse",
+        "size_bytes",
+    }
+)
+"""All that the harness says of a network; a technique may add others."""
 ROUNDING = 1e-9
 
 

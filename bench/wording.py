@@ -16,3 +16,8 @@ def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -
     scaled = f"{100 * value:{'+' * sign}.2f}" if unit in {"points", "%"} else f"{value:{'+' * sign}.3g}"
     text = scaled.replace("-", MINUS)
     return text if bare or unit in {"", "1"} else f"{text} {unit}"
+
+
+def inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula, as https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -4,11 +4,14 @@ import gc
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import cli
 from bench.runner import machine_lock
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +52,29 @@ def pytest_collection_finish() -> None:
     """Take what was imported out of the garbage collector's sight: Keras has it look at all for every network."""
     gc.collect()
     gc.freeze()
+
+
+@dataclass
+class Done:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Bench = Callable[..., Done]
+
+
+@pytest.fixture
+def bench(capsys: pytest.CaptureFixture[str]) -> Bench:
+    """The command, in this process."""
+
+    def run(*words: str) -> Done:
+        code = cli.main(words)
+        return Done(code, *capsys.readouterr())
+
+    return run
 
 
 def command(*words: str, **modules: str) -> list[str]:

@@ -7,42 +7,17 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sample_suites
-from conftest import ROOT
+from conftest import ROOT, Bench
 
 from bench import cards, cli, store
 from bench.catalog import KINDS, Catalog
 
 HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
 VERBS = ["list", "plan", "run", "show", "check", "findings", "site", "export", "schema", "doctor", "clean"]
-
-
-@dataclass
-class Done:
-    """What a command printed, and its exit code."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Bench = Callable[..., Done]
-
-
-@pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str]) -> Bench:
-    """The command, in this process."""
-
-    def run(*words: str) -> Done:
-        code = cli.main(words)
-        return Done(code, *capsys.readouterr())
-
-    return run
 
 
 def bench_process(*words: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from bench.catalog import Catalog
 from bench.errors import PluginError, SuiteError, nearest
-from bench.limits import NAME, Fold, Positive, Seed
+from bench.limits import METRICS, NAME, Fold, Positive, Seed
 from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
@@ -380,6 +380,8 @@ def _select(
 
 def _check_claim(source: Located, written: SuiteFile, cells: list[SuiteCell], index: int) -> None:
     claim = written.findings[index]
+    if claim.metric not in METRICS and (near := nearest(claim.metric, METRICS, cutoff=0.75)):
+        raise source.error(f"no metric '{claim.metric}'{near}", "findings", index, "metric")
     for side in ("compare", "against"):
         query = Query(getattr(claim, side), f"{source.path}:{source.line('findings', index, side)}")
         runs = product(cells, written.seeds, written.folds)

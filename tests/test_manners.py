@@ -1,0 +1,251 @@
+"""Clumsy and hostile command lines, files and folders: one line that says what is wrong, and exit code 2."""
+
+import os
+import shutil
+from pathlib import Path
+
+import factory
+import pytest
+import sample_suites
+from conftest import Bench
+
+from bench import store
+
+PLAIN = "title: T\ndatasets: [digits]\narchitectures: [mlp]\n"
+
+
+def suite(text: str, name: str = "mine") -> None:
+    (Path("suites") / f"{name}.yaml").write_text(text)
+
+
+def plugin(kind: str, text: str, name: str = "odd") -> None:
+    (Path("plugins") / kind).mkdir(parents=True, exist_ok=True)
+    (Path("plugins") / kind / f"{name}.py").write_text(text)
+
+
+def one_line(done: object, says: str, code: int = 2) -> None:
+    stderr = done.stderr
+    assert done.returncode == code, stderr
+    assert says in stderr
+    assert stderr.count("\n") == 1, stderr
+    assert len(stderr) < 2500
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["plan", "digits", "--only", ""], "--only: cannot read ''"),
+        (["plan", "digits", "--only", "not " * 2000 + "seed=0"], "--only: "),
+        (["plan", "digits", "--only", "(" * 500 + "seed=0" + ")" * 500], "--only: "),
+        (["plan", "digits", "--only", "seed=" + "9" * 6000], "--only: cannot read"),
+        (["plan", "x" * 300], "file name too long"),
+        (["plan", "x" * 300 + ".yaml"], "file name too long"),
+        (["plan", "a\0b"], "no such suite"),
+        (["findings", "--results", "typo"], "typo: no such folder"),
+        (["site", "build", "--results", "typo"], "typo: no such folder"),
+        (["show", "x", "--results", "typo"], "typo: no such folder"),
+        (["check", "--results", "typo"], "typo: no such folder"),
+        (["export", "x.csv", "--results", "typo"], "typo: no such folder"),
+        (["clean", "--results", "typo"], "typo: no such folder"),
+        (["plan", "digits", "--results", "suites/digits.yaml"], "suites/digits.yaml: not a folder"),
+        (["run", "digits", "--results", "/dev/null"], "/dev/null: not a folder"),
+        (["clean", "--results", "suites/digits.yaml"], "suites/digits.yaml: not a folder"),
+        (["new", "architecture", "x" * 300], "file name too long"),
+        (["plan", "digits", "--plugins", "suites/digits.yaml"], "no such folder of plugins"),
+    ],
+    ids=lambda value: " ".join(value)[:60].replace("\0", "NUL") if isinstance(value, list) else "",
+)
+def test_a_command_that_cannot_be_is_one_line(workplace: Path, bench: Bench, words: list[str], says: str) -> None:
+    one_line(bench(*words), says)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "--tolerance", "nan"],
+        ["check", "--tolerance", "-1"],
+        ["check", "--latency-tolerance", "inf"],
+        ["run", "digits", "--workers", "9" * 20],
+        ["run", "digits", "--workers", "0"],
+        ["run", "digits", "--timeout", "²"],
+        ["site", "serve", "--port", "99999"],
+    ],
+    ids=" ".join,
+)
+def test_options_have_their_ranges(bench: Bench, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        bench(*words)
+    assert stop.value.code == 2
+    assert "from " in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (PLAIN.replace("[mlp]", '["mlp(width=3, width=4)"]'), "width is said twice"),
+        (PLAIN + f"seeds: [{2**32}]\n", "seeds"),
+        (PLAIN + "folds: [7]\n", "folds"),
+        (
+            PLAIN
+            + "".join(
+                f"training:\n  epochs: {list(range(1, 2001))}\n"
+                f"  batch_size: {list(range(1, 2001))}\n  learning_rate: {list(range(1, 2001))}\n"
+                f"  weight_decay: {list(range(2000))}\n"
+                for _ in "1"
+            ),
+            "the grid has",
+        ),
+        (
+            PLAIN + "findings:\n  - {statement: S, compare: seed=0, against: seed=1, metric: acuracy}\n",
+            "no metric 'acuracy'; did you mean 'accuracy'?",
+        ),
+        (PLAIN + "findings:\n  - {statement: S, compare: '', against: seed=1}\n", "cannot read ''"),
+        (PLAIN.replace("[mlp]", "[" + "[" * 3000 + "]" * 3000 + "]"), "mine.yaml"),
+        (PLAIN.replace("[mlp]", "[\"mlp(activation='" + "x" * 5_000_000 + "')\"]"), "mine.yaml:3"),
+        ("\0", "mine.yaml"),
+        ("", "a suite is a mapping"),
+    ],
+    ids=range(10),
+)
+def test_a_suite_that_cannot_be_is_one_line(workplace: Path, bench: Bench, text: str, says: str) -> None:
+    suite(text)
+    one_line(bench("plan", "mine"), says)
+
+
+def test_a_hundred_thousand_seeds_are_planned_soon(workplace: Path, bench: Bench) -> None:
+    suite(PLAIN + f"seeds: {list(range(30_000))}\n")
+    assert bench("plan", "mine").returncode == 0
+
+
+def test_odd_files_among_suites_are_named_or_passed_over(workplace: Path, bench: Bench) -> None:
+    Path("suites/gone.yaml").symlink_to("nowhere")
+    Path("suites/folder.yaml").mkdir()
+    Path("suites/.#digits.yaml").symlink_to("somebody@host.1234")
+    os.mkfifo("suites/pipe.yaml")
+    Path("suites/endless.yaml").symlink_to("/dev/zero")
+    done = bench("list", "suites")
+    assert done.returncode == 0
+    assert ".#digits" not in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines() if "cannot be read" in line] == [
+        "endless",
+        "folder",
+        "gone",
+        "pipe",
+    ]
+    for name in ("folder", "pipe", "endless"):
+        one_line(bench("plan", name), f"suites/{name}.yaml: cannot be read: not a regular file")
+    one_line(bench("plan", "gone"), "suites/gone.yaml")
+    suite(PLAIN, ".hidden")
+    one_line(bench("plan", ".hidden"), "no name for a suite")
+    one_line(bench("run", "suites/.hidden.yaml"), "no name for a suite")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TASKS = {[]: 1}\ndef build(inputs, outputs): ...\n",
+        "ADDED = {[]: 1}\ndef build(inputs, outputs, *, a: int = 1): ...\n",
+        "def build(inputs, outputs, *, a: int = {[]: 1}): ...\n",
+        "def build(inputs, outputs, *, a: list[int, 'x y'] = 1): ...\n",
+        "def build(inputs, outputs, *, a: int = " + "(" * 3000 + "1" + ")" * 3000 + "): ...\n",
+        "INPUT = " + "-" * 100_000 + "1\ndef build(inputs, outputs): ...\n",
+        "SMALLEST_SIDE = 10**10\ndef build(inputs, outputs): ...\n",
+        "\0",
+        "async def build(inputs, outputs): ...\n",
+    ],
+    ids=range(9),
+)
+def test_a_plugin_that_cannot_be_is_one_line(workplace: Path, bench: Bench, text: str) -> None:
+    plugin("architectures", text)
+    suite(PLAIN.replace("[mlp]", "[odd]"))
+    one_line(bench("plan", "mine", "--plugins", "plugins"), "odd")
+
+
+@pytest.mark.parametrize("annotation", ["Literal[{[]: 1}]", "Literal[x]", "tuple[()]", "'x y'", "Nobody | None"])
+def test_an_annotation_that_is_not_known_takes_anything(workplace: Path, bench: Bench, annotation: str) -> None:
+    plugin("architectures", f"def build(inputs, outputs, *, a: {annotation} = 1): ...\n")
+    suite(PLAIN.replace("[mlp]", "[odd]"))
+    assert bench("plan", "mine", "--plugins", "plugins").returncode == 0
+
+
+def test_what_is_no_file_among_plugins_is_one_line(workplace: Path, bench: Bench) -> None:
+    (Path("plugins") / "architectures").mkdir(parents=True)
+    os.mkfifo("plugins/architectures/pipe.py")
+    one_line(bench("list", "architectures", "--plugins", "plugins"), "pipe.py: cannot be read: not a regular file")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_results_that_cannot_be_written_are_one_line(workplace: Path, bench: Bench) -> None:
+    Path("results").mkdir(mode=0o500)
+    one_line(bench("run", "digits"), "results: permission denied")
+
+
+@pytest.mark.parametrize("place", ["suites/digits.yaml", "/dev/null", "/proc/bench", "suites/digits.yaml/inside"])
+def test_a_home_that_cannot_be_is_one_line(
+    workplace: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("BENCH_HOME", place)
+    suite(PLAIN + "measure: {runtimes: []}\n")
+    one_line(bench("run", "mine"), place)
+
+
+def test_a_home_of_ones_own_is_neither_used_nor_cleaned(
+    workplace: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("own/logs").mkdir(parents=True)
+    Path("own/logs/mine.txt").write_text("mine")
+    monkeypatch.setenv("BENCH_HOME", "own")
+    sample_suites.write_results(Path("results"))
+    for words in (["clean"], ["clean", "--all"], ["run", "digits"]):
+        assert "own: " in bench(*words).stderr
+    assert Path("own/logs/mine.txt").read_text() == "mine"
+
+
+def test_clean_needs_the_records_and_leaves_folders(workplace: Path, bench: Bench) -> None:
+    from bench.tasks import home
+
+    home().claim()
+    network = home().artifacts / f"{'0' * 32}.keras"
+    (home().artifacts / "folder").mkdir(parents=True)
+    network.touch()
+    one_line(bench("clean"), "results: no such folder")
+    assert network.exists()
+    sample_suites.write_results(Path("results"))
+    assert bench("clean").returncode == 0
+    assert not network.exists()
+    assert (home().artifacts / "folder").exists()
+
+
+@pytest.mark.parametrize("verb", ["findings", "export", "check", "show"])
+def test_one_odd_record_costs_itself_alone(workplace: Path, bench: Bench, verb: str) -> None:
+    sample_suites.write_results(Path("results"))
+    sample_suites.write_results(Path("before"))
+    made = next(one for one in store.read(Path("results")).records if one.status == "finished")
+    text = store.encode(made).replace(made.created.encode(), b"yesterday")
+    (Path("results") / made.suite / made.cell_id / "odd.json").write_bytes(text)
+    words = {"export": ["x.csv"], "check": ["--baseline", "before"], "show": [f"{made.cell_id}-s{made.seed}"]}
+    done = bench(verb, *words.get(verb, []))
+    assert done.returncode == 4
+    assert "odd.json: not a record: " in done.stderr + done.stdout
+
+
+def test_a_table_goes_to_a_new_folder_and_tells_no_spreadsheet_what_to_do(workplace: Path, bench: Bench) -> None:
+    formula = "=HYPERLINK(1)"
+    store.write(Path("results"), factory.replace(factory.record(), suite=formula))
+    assert bench("export", "no/such/x.csv").returncode == 0
+    assert f"\n'{formula}," in Path("no/such/x.csv").read_text()
+
+
+def test_a_stranger_in_the_temporary_folder_is_one_line(
+    workplace: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.runner import machine_lock
+
+    suite(PLAIN + "measure: {runtimes: []}\n")
+    machine_lock.FOLDER.symlink_to(workplace)
+    one_line(bench("run", "mine"), "others may write to it")
+    machine_lock.FOLDER.unlink()
+    machine_lock.FOLDER.mkdir()
+    machine_lock.FOLDER.chmod(0o777)
+    one_line(bench("run", "mine"), "others may write to it")
+    shutil.rmtree(machine_lock.FOLDER)
