@@ -200,13 +200,12 @@ def export(options: argparse.Namespace) -> int:
 def data(options: argparse.Namespace) -> int:
     """Look at a dataset: classes, images or columns, missing values, duplicates."""
     from bench import dataset_record, overview
-    from bench.work import data as datasets
-    from bench.work import exploration
+    from bench.run import look
 
     catalog = _catalog(options)
     use = catalog.resolve("datasets", options.name)
     own = catalog.given("datasets", use)
-    found = exploration.explore(use, datasets.load(catalog.load("datasets", use.name).load, use.name, own))
+    found = look(use, catalog)
     _show(options, found, overview.data_text(found))
     if use.parameters.keys() <= own.keys():  # the site shows datasets as they are published
         print(f"written to {dataset_record.write(options.results, found)}", file=sys.stderr)

@@ -128,15 +128,19 @@ def path(results: Path, dataset: Use, source: str) -> Path:
     return results / FOLDER / f"{dataset.name}-{digest}.json"
 
 
+def find(results: Path, dataset: Use, source: str) -> DatasetRecord | None:
+    """Return the record of a dataset, or None if there is none that can be read."""
+    try:
+        return read_file(path(results, dataset, source), DatasetRecord)
+    except RecordError:
+        return None
+
+
 def write(results: Path, record: DatasetRecord) -> Path:
     """Write a dataset's record unless an equal one, but for its date, is there."""
     place = path(results, record.dataset, record.source)
-    try:
-        before = read_file(place, DatasetRecord)
-        same = msgspec.structs.replace(before, created=record.created) == record
-    except RecordError:
-        same = False
-    if not same:
+    before = find(results, record.dataset, record.source)
+    if before is None or msgspec.structs.replace(before, created=record.created) != record:
         write_atomic(place, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     return place
 

@@ -1,4 +1,4 @@
-"""The verbs `run` and `clean`: a plan and the machine → records, and what a person is told."""
+"""The verbs `run`, `data` and `clean`: a plan and the machine → records, and what a person is told."""
 
 import os
 import shutil
@@ -11,14 +11,16 @@ from rich.table import Table
 
 from bench import store
 from bench.catalog import Catalog
+from bench.dataset_record import DatasetRecord
 from bench.errors import BenchError
 from bench.measure.hardware import hardware
 from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
-from bench.records import Record, Status
+from bench.records import Record, Status, Use
 from bench.runner import local
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
+from bench.runner.workers import Kind, once
 from bench.tasks import commit, failure, home, node_id, run_id
 
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged")
@@ -128,6 +130,16 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
         counts = [f"{statuses.count(status)} {status.replace('_', ' ')}" for status in sorted(set(statuses))]
         table.add_row(label, str(runs[label]), ", ".join(counts))
     return table
+
+
+def look(use: Use, catalog: Catalog) -> DatasetRecord:
+    """Return what there is to know of a dataset, loaded in a process of its own, as its files may be anybody's."""
+    place = home()
+    place.claim()
+    kind = Kind.of("bench.work.exploration", variables={})
+    job = once(kind, place.logs / "workers.log", "bench.work.exploration:look", use, catalog.folders, place)
+    found: DatasetRecord = local.loaded(use, job)
+    return found
 
 
 def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:

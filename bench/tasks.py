@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bench import disk
 from bench.disk import write_atomic
-from bench.errors import BenchError
+from bench.errors import BenchError, shortened
 from bench.measure.hardware import hardware
 from bench.records import (
     Artifact,
@@ -45,6 +45,10 @@ PACKAGES = (
 """Packages whose version a result may depend on."""
 FRAMEWORKS = (*PACKAGES, "jaxlib", "torch")
 """Packages without whose equal versions nothing half done is gone on with, and nothing kept is used."""
+
+
+MOST_MESSAGE, MOST_TRACEBACK = 1000, 20_000
+"""Characters of a fault that a record keeps; all of it is in the log."""
 
 
 class Node(Struct, frozen=True):
@@ -270,8 +274,9 @@ def record(task: Task, status: Status, **fields: Any) -> Record:
 
 
 def failure(task: Task, status: Status, kind: str, message: str, traceback: str | None = None) -> Record:
-    """Return the record of a node that did not finish."""
-    return record(task, status, error=Fault(type=kind, message=message, traceback=traceback))
+    """Return the record of a node that did not finish; what no file can hold of its texts is spelled out."""
+    told = traceback and traceback[-MOST_TRACEBACK:].encode(errors="backslashreplace").decode()
+    return record(task, status, error=Fault(type=kind, message=shortened(message, MOST_MESSAGE), traceback=told))
 
 
 @cache

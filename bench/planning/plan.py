@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from bench import store
 from bench.catalog import Catalog
-from bench.errors import SuiteError
+from bench.errors import SuiteError, shortened
 from bench.measure.hardware import hardware
 from bench.planning import proof
 from bench.planning.history import History
@@ -226,7 +226,7 @@ class _Judge:
         if not good:
             if self._retry_failed:
                 return "stale", "tried again", record
-            why = record.error.message if record.error else "no reason kept"
+            why = shortened(record.error.message) if record.error else "no reason kept"
             return "failed", f"{record.status} before: {why}", record
         if record.status == "unsupported":
             return "unsupported", record.error.message if record.error else "", record

@@ -117,13 +117,9 @@ class _Execution:
         kind = self._settings.kind(self._settings.threads)
         for use in datasets.values():
             arguments = (use, self._settings.plugins, self._settings.results, self._settings.home)
-            job = self._ended(self._workers.start(kind, "bench.work.exploration:survey", *arguments))
-            try:
-                fault = job.result()
-            except Died as error:
-                fault = f"{use}: loading it ended its process with exit code {error.exitcode}; is there enough memory?"
-            if fault:
-                raise DataError(fault)
+            job = self._ended(self._start(kind, "bench.work.exploration:survey", *arguments))
+            if loaded(use, job) is False:
+                self._watch.note(f"{use}: its files are not the published ones, and so every record will say")
 
     def _networks(self, nodes: list[Node]) -> None:
         """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents."""
@@ -250,6 +246,19 @@ class _Execution:
             header = self._plan.steps[parent].record
             self._series[parent] = store.read_file(header.path, Record).series if header and header.path else ()
         return self._series[parent]
+
+
+def loaded(use: Use, job: Job) -> Any:
+    """Return what a job says of a dataset; raise DataError, whatever has become of it."""
+    try:
+        return job.result()
+    except Died as error:
+        fault = f"loading it ended its process with exit code {error.exitcode}; is there enough memory?"
+        raise DataError(f"{use}: {fault}") from error
+    except Late as error:
+        raise DataError(f"{use}: loading it took longer than its time limit; raise --timeout") from error
+    except RuntimeError as error:
+        raise DataError(f"{use}: its load: {first_line(error)}") from error
 
 
 def task_of(

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bench.errors import shortened
 from bench.planning.plan import Plan
 from bench.records import Record
 from bench.tasks import Node, Progress
@@ -17,6 +18,9 @@ class Watch(Protocol):
 
     def waiting(self) -> None:
         """Another bench process has the machine."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
 
     def started(self, node: Node) -> None:
         """A worker has taken a node."""
@@ -46,6 +50,10 @@ class PlainWatch:
     def waiting(self) -> None:
         """Say why nothing happens."""
         self.line("waiting for another bench process to leave the machine")
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self.line(f"bench: {text}")
 
     def started(self, node: Node) -> None:
         """Say nothing: the end of a node is news enough."""
@@ -131,7 +139,7 @@ def describe(progress: Progress) -> str:
 def outcome(record: Record) -> str:
     """Return what became of a node in a few words."""
     if record.status != "finished":
-        return f"{record.status}: {record.error.message if record.error else 'no reason kept'}"
+        return f"{record.status}: {shortened(record.error.message) if record.error else 'no reason kept'}"
     seconds = duration(sum(record.phases_s.values()))
     if record.node == "measure":
         p50 = record.value("latency_ms", statistic="p50")

@@ -148,6 +148,18 @@ class Workers:
                 yield self._running.pop(number)
 
 
+def once(kind: Kind, log: Path, function: str, *arguments: Any) -> Job:
+    """Execute `module:function` in a process of its own; return the job that has ended."""
+    workers = Workers(log)
+    try:
+        job = workers.start(kind, function, *arguments)
+        while not job.ended:
+            workers.wait(1.0)
+        return job
+    finally:
+        workers.stop()
+
+
 class _Server:
     """The parent's end of a `bench.runner.forkserver`."""
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import traceback
 from hashlib import blake2b
 from pathlib import Path
 
@@ -31,21 +32,45 @@ MOST_CORRELATED = 60
 """A table of correlations with more rows cannot be read."""
 
 
-def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> str | None:
-    """Load a dataset before any compute is spent and leave its record; return what is wrong with it, if anything is."""
+def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> bool | None:
+    """Load a dataset before any compute is spent and leave its record; return whether its files are the published ones.
+
+    Raise DataError for one that cannot be loaded.
+    """
     catalog = Catalog(plugins)
-    own = catalog.given("datasets", use)
-    plain = Use(use.name, {key: value for key, value in use.parameters.items() if key in own})
+    plain = Use(
+        use.name, {key: value for key, value in use.parameters.items() if key in catalog.given("datasets", use)}
+    )
     with visible():
-        try:
-            dataset = data.load(decoded.loader(catalog, use, home), use.name, own)
-            if catalog.paths("datasets", plain) or not dataset_record.path(results, plain, dataset.source).exists():
+        dataset = _load(use, catalog, home)
+        verified = dataset.verified
+        known = dataset_record.find(results, plain, dataset.source)
+        if catalog.paths("datasets", plain) or known is None or known.verified != verified:
+            try:
                 dataset_record.write(results, explore(plain, dataset))
-        except DataError as error:
-            return str(error)
-        except (ArithmeticError, TypeError, ValueError) as error:  # no reason not to train
-            print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
-    return None
+            except (ArithmeticError, DataError, TypeError, ValueError) as error:  # no reason not to train
+                print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
+    return verified
+
+
+def look(use: Use, plugins: tuple[Path, ...], home: Home) -> DatasetRecord:
+    """Return what there is to know of a dataset; raise DataError for one that cannot be loaded."""
+    with visible():
+        return explore(use, _load(use, Catalog(plugins), home))
+
+
+def _load(use: Use, catalog: Catalog, home: Home) -> data.Dataset:
+    """Load a dataset as published, whatever its plugin may raise."""
+    try:
+        return data.load(decoded.loader(catalog, use, home), use.name, catalog.given("datasets", use))
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{use}: too large for the memory of this machine") from error
+    except Exception as error:
+        traceback.print_exc()
+        where = f"the whole is in {home.logs / 'workers.log'}"
+        raise DataError(f"{use}: its load raised {type(error).__name__}: {first_line(error)}; {where}") from error
 
 
 def explore(use: Use, dataset: data.Dataset) -> DatasetRecord:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench import store
 from bench.catalog import Catalog
-from bench.errors import DataError, Diverged, Unsupported, first_line
+from bench.errors import DataError, Diverged, Unsupported, first_line, shortened
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
@@ -46,6 +46,7 @@ class Made:
 
 def execute(task: Task) -> Record:
     """Run a `train`, `derive` or `diagnose` node and return its record, whatever happens."""
+    keras.config.disable_traceback_filtering()  # or it wraps what a plugin raises in words of its own
     with _node_folder(task):
         try:
             done = _diagnose(task) if task.node.kind == "diagnose" else _train_or_derive(task)
@@ -59,8 +60,18 @@ def execute(task: Task) -> Record:
         except MemoryError as error:
             return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
         except Exception as error:
+            traceback.print_exc()
             status: Status = "out_of_memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-            return failure(task, status, type(error).__name__, first_line(error), traceback.format_exc())
+            return failure(task, status, *_cause(error), traceback.format_exc())
+
+
+def _cause(error: Exception) -> tuple[str, str]:
+    """Return the type and message of what went wrong, which TensorFlow quotes last if it was traced."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0] == "in user code:":
+        kind, _, message = lines[-1].partition(": ")
+        return kind, shortened(message)
+    return type(error).__name__, first_line(error)
 
 
 def prepare(task: Task) -> Path:

@@ -94,11 +94,12 @@ def test_a_bad_pickle_is_refused_by_name_and_runs_nothing(
     assert not (tmp_path / "pwned").exists()
 
 
-def test_a_survey_returns_the_fault_as_a_line_or_leaves_a_record(tmp_path: Path) -> None:
-    assert exploration.survey(Use("digits"), (), tmp_path, Home(tmp_path / "home")) is None
+def test_a_survey_leaves_a_record_or_raises_the_fault_as_a_line(tmp_path: Path) -> None:
+    exploration.survey(Use("digits"), (), tmp_path, Home(tmp_path / "home"))
     (record,) = dataset_record.read(tmp_path)[0]
     assert (record.parts[0].n, record.folds) == (1438, 5)
-    assert "not in the cache" in (exploration.survey(Use("mnist"), (), tmp_path, Home(tmp_path / "home")) or "")
+    with pytest.raises(DataError, match="not in the cache"):
+        exploration.survey(Use("mnist"), (), tmp_path, Home(tmp_path / "home"))
 
 
 def test_the_parts_of_a_fold_are_disjoint_and_complete() -> None:

@@ -93,7 +93,7 @@ def test_a_variant_is_printed_and_not_kept(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_broken_record_is_named_and_skipped(tmp_path: Path) -> None:
-    assert exploration.survey(Use("digits"), (), tmp_path, Home(tmp_path / "home")) is None
+    exploration.survey(Use("digits"), (), tmp_path, Home(tmp_path / "home"))
     (tmp_path / "datasets" / "x.json").write_text("{")
     found, problems = dataset_record.read(tmp_path)
     assert [record.dataset.name for record in found] == ["digits"]
@@ -102,10 +102,10 @@ def test_a_broken_record_is_named_and_skipped(tmp_path: Path) -> None:
 
 def test_changed_files_of_ones_own_are_looked_at_again(tmp_path: Path) -> None:
     use = CATALOG.resolve("datasets", sample_data.own_files(tmp_path)["csv"])
-    assert exploration.survey(use, (), tmp_path, Home(tmp_path / "home")) is None
+    exploration.survey(use, (), tmp_path, Home(tmp_path / "home"))
     with (tmp_path / "mine.csv").open("a") as file:
         file.write("100,200,red,1\n")
-    assert exploration.survey(use, (), tmp_path, Home(tmp_path / "home")) is None
+    exploration.survey(use, (), tmp_path, Home(tmp_path / "home"))
     (found,) = dataset_record.read(tmp_path)[0]
     assert sum(part.n for part in found.parts) == 61
 
@@ -114,7 +114,7 @@ def test_the_site_shows_what_was_found(tmp_path: Path) -> None:
     sample_data.wine_quality(tmp_path / "kaggle")
     sample_data.cifar100(tmp_path / "kaggle")
     for call in ("digits", "wine_quality", "cifar100(labels='fine')", "cifar100(labels='coarse')"):
-        assert exploration.survey(CATALOG.resolve("datasets", call), (), tmp_path, Home(tmp_path / "home")) is None
+        exploration.survey(CATALOG.resolve("datasets", call), (), tmp_path, Home(tmp_path / "home"))
     pages = gather(tmp_path, CATALOG).pages
     digits = pages["catalogue/datasets/digits.md"].html
     assert "1,438" in digits
