@@ -4,9 +4,17 @@ import errno
 import os
 import secrets
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from bench.errors import told
 from bench.limits import MOST_BYTES
+
+PATIENCE_S = 600.0
+"""How long a full disk is waited for."""
+T = TypeVar("T")
 
 
 def read(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -41,6 +49,26 @@ def write_atomic(path: Path, text: bytes) -> None:
         _sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def patiently(write: Callable[[], T], tell: Callable[[str], None], check: Callable[[], None] = lambda: None) -> T:
+    """Return what `write` returns, tried again while the disk is full: what it writes has cost more than the wait.
+
+    `tell` is called once, `check` every second. Raise the OSError of any other cause, and after PATIENCE_S.
+    """
+    until = time.monotonic() + PATIENCE_S
+    waiting = False
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or time.monotonic() > until:
+                raise
+            if not waiting:
+                tell(f"{told(error)}; waiting for {PATIENCE_S / 60:.0f} minutes")
+            waiting = True
+        time.sleep(1.0)
+        check()
 
 
 def _sync(folder: Path) -> None:

@@ -18,6 +18,7 @@ from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
 from bench.records import Record, Status, Use
 from bench.runner import local
+from bench.runner.leases import Leases
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.runner.workers import Kind, once
@@ -96,8 +97,11 @@ def _intention(plan: Plan, due: list[Step], workers: int) -> str:
 def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
     """Leave a record for each cell that cannot work, unless there is one."""
     made = []
+    others = Leases(settings.results, settings.suite, settings.home.session, plan.seen)
     for step in plan.steps.values():
         if step.status == "unsupported" and step.record is None and step.node.kind in {"train", "derive"}:
+            if others.news(step.node):
+                continue
             task = local.task_of(step.node, settings, threads=settings.threads)
             kind = "ParentFailed" if step.node.parents else "Unsupported"
             made.append(failure(task, "unsupported", kind, step.reason))

@@ -72,6 +72,8 @@ class Plan(Struct, frozen=True):
     """Cells that the suite had when it was run before and has no more; their records stay."""
     problems: tuple[str, ...]
     """Broken records and proofs that were skipped."""
+    seen: frozenset[str] = frozenset()
+    """Names of the record files that were read."""
     notes: tuple[str, ...] = ()
     """What a person should know and is no fault."""
 
@@ -132,6 +134,7 @@ def make(
         steps=steps,
         earlier=len(tree.earlier()),
         problems=(*problems, *proved.problems),
+        seen=frozenset(header.path.name for header in found if header.path),
         notes=proved.notes,
     )
 

@@ -27,6 +27,8 @@ from bench.runner import process
 
 PATIENCE_S = 1.0
 """How long a process that has answered may take to end; less than the parent's patience with this one."""
+LOOK_S = 5.0
+"""How often jobs that say nothing are looked at."""
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl."""
 
@@ -135,7 +137,10 @@ class _Forks:
             while True:
                 pipes = [pipe for _, pipe in self._jobs.values()]
                 sentinels = [one.sentinel for one, _ in self._jobs.values()]
-                ready = set(wait([self._parent, *pipes, *sentinels]))
+                ready = set(wait([self._parent, *pipes, *sentinels], LOOK_S if self._jobs else None))
+                if not ready:
+                    for one, _ in self._jobs.values():
+                        process.wake(one.pid)
                 for job, (one, pipe) in list(self._jobs.items()):
                     if pipe in ready or one.sentinel in ready:
                         self._end(job)

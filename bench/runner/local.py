@@ -7,6 +7,8 @@ A process that crashes or runs out of time leaves a record that says so.
 
 import random
 import shutil
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bench import store
+from bench import disk, store
 from bench.catalog import Catalog
-from bench.errors import DataError, Unsupported, first_line
+from bench.errors import BenchError, DataError, Unsupported, first_line, told
 from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Series, Status, Use
 from bench.runner.interrupt import Interrupt
+from bench.runner.leases import Leases
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.process import environment
 from bench.runner.watch import Watch
@@ -72,9 +75,10 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
         return []
     workers = Workers(settings.home.logs / "workers.log")
     workers.warm_up(settings.kind(settings.threads))
-    execution = _Execution(plan, settings, watch, workers)
+    leases = Leases(settings.results, settings.suite, settings.home.session, plan.seen)
+    execution = _Execution(plan, settings, watch, workers, leases)
     try:
-        with hold(alone=False, waiting=watch.waiting, lock=IN_USE):
+        with hold(alone=False, waiting=watch.waiting, lock=IN_USE), leases:
             execution.everything(due, ready)
     finally:
         workers.stop()  # or a process might still write to what is deleted now
@@ -85,7 +89,7 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
 class _Execution:
     """What is known while a plan runs."""
 
-    def __init__(self, plan: Plan, settings: Settings, watch: Watch, workers: Workers) -> None:
+    def __init__(self, plan: Plan, settings: Settings, watch: Watch, workers: Workers, leases: Leases) -> None:
         self.records: list[Record] = []
         self._interrupt = Interrupt()
         self._examples: dict[str, Path] = {}
@@ -94,6 +98,7 @@ class _Execution:
         self._settings = settings
         self._watch = watch
         self._workers = workers
+        self._leases = leases
         self._catalog = Catalog(settings.plugins)
         self._made: dict[str, Artifact] = {}
         self._series: dict[str, tuple[Series, ...]] = {}
@@ -106,11 +111,15 @@ class _Execution:
         with hold(alone=False, waiting=self._watch.waiting), self._interrupt:
             self._fetch({str(node.cell.dataset): node.cell.dataset for node in due})
             ready()
-            self._networks(due)
-        measures = [node for node in due if node.id in self._examples]
-        for i in range(0, len(measures), MEASURED_TOGETHER):
-            with hold(alone=True, waiting=self._watch.waiting), self._interrupt:
-                self._measures(measures[i : i + MEASURED_TOGETHER])
+        while due:
+            with hold(alone=False, waiting=self._watch.waiting), self._interrupt:
+                elsewhere = self._networks(due)
+            measures = [node for node in due if node.id in self._examples]
+            for i in range(0, len(measures), MEASURED_TOGETHER):
+                with hold(alone=True, waiting=self._watch.waiting), self._interrupt:
+                    self._measures(measures[i : i + MEASURED_TOGETHER])
+            with self._interrupt:
+                due = self._left_by_others(elsewhere)
 
     def _fetch(self, datasets: dict[str, Use]) -> None:
         """Make sure that every dataset is there and has a record."""
@@ -121,20 +130,30 @@ class _Execution:
             if loaded(use, job) is False:
                 self._watch.note(f"{use}: its files are not the published ones, and so every record will say")
 
-    def _networks(self, nodes: list[Node]) -> None:
-        """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents."""
+    def _networks(self, nodes: list[Node]) -> list[Node]:
+        """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents.
+
+        Return the `measure` nodes that another run has taken.
+        """
         waiting = {node.id: node for node in nodes}
+        elsewhere: dict[str, Node] = {}
         active: dict[Job, Task] = {}
         kind = self._settings.kind(self._settings.threads)
         while waiting or active:
+            waiting |= self._freed(elsewhere)
             while len(active) < self._settings.workers and (node := self._next(waiting)):
-                task = self._task(waiting.pop(node.id), self._settings.threads)
+                del waiting[node.id]
+                if not self._take(node):
+                    if self._leases.news(node) is None:
+                        elsewhere[node.id] = node
+                    continue
+                task = self._task(node, self._settings.threads)
                 does = "prepare" if node.kind == "measure" else "execute"
                 active[self._start(kind, f"{self._settings.worker}:{does}", task)] = task
                 if does == "execute":
                     self._watch.started(node)
-            if not active:
-                return  # the rest waits for networks that an earlier run has failed to make
+            if not active and not any(node.kind != "measure" for node in elsewhere.values()):
+                break  # the rest waits for networks that an earlier run has failed to make
             for job in self._workers.wait(TICK_S):
                 task = active.pop(job)
                 outcome = _outcome(job, task)
@@ -147,6 +166,48 @@ class _Execution:
                 if task.node.kind != "measure":
                     self._watch.progress(task.node, _progress(task))
             self._interrupt.check()
+        return list(elsewhere.values())
+
+    def _take(self, node: Node) -> bool:
+        """Take a node that no other run executes, or has executed since the plan was made."""
+        if not self._leases.take(node):
+            return False
+        if (record := self._leases.news(node)) is None:
+            return True
+        self._leases.release(node)
+        self._adopt(node, record)
+        return False
+
+    def _freed(self, elsewhere: dict[str, Node]) -> dict[str, Node]:
+        """Take those of the nodes that others have taken which their holder left undone; adopt what is done."""
+        freed = {}
+        for name, node in list(elsewhere.items()):
+            if record := self._leases.news(node):
+                self._adopt(node, record)
+                del elsewhere[name]
+            elif self._leases.take(node):
+                freed[name] = elsewhere.pop(name)
+        return freed
+
+    def _left_by_others(self, nodes: list[Node]) -> list[Node]:
+        """Wait for what other runs time; return what they leave undone."""
+        elsewhere = {node.id: node for node in nodes}
+        if elsewhere:
+            self._watch.note(f"{len(elsewhere)} nodes are with another run; waiting for them")
+        while elsewhere:
+            if freed := self._freed(elsewhere):
+                return [*freed.values(), *elsewhere.values()]
+            time.sleep(1.0)
+            self._interrupt.check()
+        return []
+
+    def _adopt(self, node: Node, record: Record) -> None:
+        """Take another run's record for our own; a network that is not on this machine has its children there."""
+        self.records.append(record)
+        if record.artifact is not None and (self._settings.home.artifacts / record.artifact.file).exists():
+            self._made[node.id] = record.artifact
+            self._series[node.id] = record.series
+        self._watch.finished(node, record)
 
     def _measures(self, nodes: list[Node]) -> None:
         """Time prepared networks: round after round, each in an order of its own, each timing in a fresh process."""
@@ -224,7 +285,8 @@ class _Execution:
             self._fail_children(node, waiting, status)
 
     def _keep(self, task: Task, done: Record) -> None:
-        store.write(self._settings.results, done)
+        self._write(done)
+        self._leases.release(task.node)
         self.records.append(done)
         if done.artifact is not None and done.status == "finished":
             self._made[task.node.id] = done.artifact
@@ -232,6 +294,18 @@ class _Execution:
         if done.status == "finished":
             shutil.rmtree(task.checkpoints, ignore_errors=True)
         self._watch.finished(task.node, done)
+
+    def _write(self, done: Record) -> None:
+        """Write a record; one that finds no room in time lies elsewhere, and the error says where."""
+        results = self._settings.results
+        try:
+            disk.patiently(lambda: store.write(results, done), self._watch.note, self._interrupt.check)
+        except OSError as error:
+            place = Path(tempfile.mkdtemp(prefix="keras-bench-"))
+            path = store.write(place, done)
+            raise BenchError(
+                f"{told(error)}; the record is {path}; move it to {results / path.relative_to(place)}"
+            ) from error
 
     def _task(self, node: Node, threads: int) -> Task:
         made = {name: self._made[name] for name in node.parents if name in self._made}

@@ -1,9 +1,11 @@
 """What a worker process is given."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 terminal: int | None = None
 """The file descriptor of the parent's stderr, in a worker."""
@@ -30,6 +32,14 @@ def environment(backend: str, threads: int) -> dict[str, str]:
 def can_fork() -> bool:
     """Tell whether a process that has imported a framework may be forked: macOS's own libraries forbid it."""
     return sys.platform == "linux"
+
+
+def wake(pid: int | None) -> None:
+    """Let a process go on that a signal has stopped, and that nobody would wait for in vain."""
+    with suppress(OSError, IndexError):
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0]
+        if pid is not None and state == "T":
+            os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -79,8 +79,11 @@ def save(network: keras.Model, folder: Path) -> Artifact:
     path = folder / f"{name[:32]}.keras"
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{secrets.token_hex(8)}.keras"  # two processes may save equal networks at once
-    network.save(draft)
-    draft.replace(path)
+    try:
+        network.save(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return Artifact(digest=name, format="keras", file=path.name, size_bytes=path.stat().st_size, outputs="logits")
 
 

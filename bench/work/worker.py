@@ -6,10 +6,11 @@ time limit) is left to the runner to record. Heavy: imported in worker processes
 """
 
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,13 +20,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import store
+from bench import disk, store
 from bench.catalog import Catalog
 from bench.errors import DataError, Diverged, Unsupported, first_line, shortened
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
+from bench.runner.process import visible
 from bench.tasks import FRAMEWORKS, Progress, Task, failure, provenance, record, versions
 from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
@@ -147,7 +149,7 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
     phases.seconds["fit"] += checkpoints.resumed_s
     with phases("save"):
         trained = network.main_head(product.network)
-        artifact = network.save(trained, task.home.artifacts)
+        artifact = disk.patiently(lambda: network.save(trained, task.home.artifacts), _tell)
     series = (*product.series, *(one for tell in watched for one in tell()))
     return Made(artifact, trained, _figures(product), series, product.tables, training.jit_compile())
 
@@ -191,7 +193,7 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
         product = after(job)
     phases.seconds["fit"] += checkpoints.resumed_s
     with phases("save"):
-        artifact = network.keep(product.network, task.home.artifacts)
+        artifact = disk.patiently(lambda: network.keep(product.network, task.home.artifacts), _tell)
         artifact = msgspec.structs.replace(artifact, outputs=product.outputs or parents[0].outputs)
     # A converted network does as much as the Keras network that it was made from.
     described = product.network
@@ -272,10 +274,11 @@ def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split
         raw = np.load(kept)
     except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
         raw = _raw_outputs(task, catalog, artifact, split.test.x)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = task.folder / "outputs.npy"
-        np.save(draft, raw)
-        draft.replace(kept)
+        with suppress(OSError):  # a full disk, say: they are computed again
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            draft = task.folder / "outputs.npy"
+            np.save(draft, raw)
+            draft.replace(kept)
     return evaluation.logits(raw, artifact.outputs, split.facts)
 
 
@@ -290,10 +293,16 @@ def _reporter(task: Task) -> training.Report:
     def report(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
         progress = Progress(epoch=epoch, epochs=epochs, metrics=metrics)
         draft = task.folder / ".progress.json"
-        draft.write_bytes(msgspec.json.encode(progress))  # atomic, but not worth waiting for the disk
-        draft.replace(task.folder / "progress.json")
+        with suppress(OSError):  # a full disk is no reason to end a healthy training
+            draft.write_bytes(msgspec.json.encode(progress))  # atomic, but not worth waiting for the disk
+            draft.replace(task.folder / "progress.json")
 
     return report
+
+
+def _tell(text: str) -> None:
+    with visible():
+        print(f"bench: {text}", file=sys.stderr)
 
 
 @contextmanager
