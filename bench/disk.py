@@ -14,6 +14,13 @@ from bench.limits import MOST_BYTES
 
 PATIENCE_S = 600.0
 """How long a full disk is waited for."""
+_KINDS = {
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 T = TypeVar("T")
 
 
@@ -22,18 +29,29 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes:
 
     A pipe would let its reader wait for ever, and a link to /dev/zero would fill the memory.
     """
-    # Opening a pipe would wait, too, but for O_NONBLOCK.
+    size(path, most)
+    # It may be another one by now; opening a pipe would wait, but for O_NONBLOCK.
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
-        state = os.fstat(opened)
-        if not stat.S_ISREG(state.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        if state.st_size > most:
-            raise OSError(errno.EFBIG, f"{state.st_size:,} bytes, more than {most:,}", str(path))
+        _check(os.fstat(opened), path, most)
         with os.fdopen(opened, "rb", closefd=False) as file:
             return file.read(most)
     finally:
         os.close(opened)
+
+
+def size(path: Path, most: int = MOST_BYTES) -> int:
+    """Return the size of a file in bytes, links followed, without opening it; raise OSError as `read` does."""
+    return _check(path.stat(), path, most)
+
+
+def _check(state: os.stat_result, path: Path, most: int) -> int:
+    if not stat.S_ISREG(state.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(state.st_mode), "no file")
+        raise OSError(errno.EINVAL, f"{kind}, not a regular file", str(path))
+    if state.st_size > most:
+        raise OSError(errno.EFBIG, f"{state.st_size:,} bytes, more than the {most:,} that are read", str(path))
+    return state.st_size
 
 
 def write_atomic(path: Path, text: bytes) -> None:

@@ -17,11 +17,13 @@ from typing import Any, Literal
 import keras
 
 from bench.errors import DataError, Unsupported, first_line
+from bench.files import regular
 from bench.files.archives import open_archive
 
 INPUT = "any"
 PATHS = ("path",)
 FORMATS = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".tflite": "litert", ".onnx": "onnx"}
+MOST_BYTES = 20_000_000_000
 
 
 def read(
@@ -33,9 +35,12 @@ def read(
 ) -> keras.Model | Path:
     """Return the network: a Keras one, or a copy of the file in `folder`."""
     suffix = Path(path).suffix.lower()
+    regular.size(Path(path), MOST_BYTES, "give the file of a network")
     if suffix == ".keras":
         open_archive(Path(path)).close()
     file = Path(shutil.copy(path, folder / f"network{suffix}"))
+    if FORMATS[suffix] == "litert":
+        _check_litert(file, path)
     if FORMATS[suffix] != "keras":
         if scale != 1.0:
             raise Unsupported(f"{path}: only Keras networks can be given a scale; put it into the network")
@@ -60,3 +65,18 @@ def read(
     copy = keras.models.clone_model(flat, input_tensors=raw, call_function=call)
     copy.set_weights(flat.get_weights())
     return copy
+
+
+def _check_litert(file: Path, path: str) -> None:
+    """Tell a damaged network from one that does not take the dataset's shape: it must be whole for its own."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with file.open("rb") as opened:
+        if opened.read(8)[4:] != b"TFL3":
+            raise DataError(f"{path}: not a LiteRT network, or damaged; export it again")
+    try:
+        Interpreter(str(file)).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{path}: cannot be loaded, so it may be damaged: {first_line(error)}; export it again"
+        ) from error

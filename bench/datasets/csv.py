@@ -2,7 +2,8 @@
 
 The first line names the columns; `target` is the one to be learned. Columns of numbers are
 standardized, columns of text become categories, empty fields, NA and NaN are missing values: the network
-itself fills them, with what the training part taught. `categorical` names columns of numbers
+itself fills them, with what the training part taught. Where more than half of a column's values are
+numbers, any other is taken for a mistake and named. `categorical` names columns of numbers
 that are categories all the same, `drop` those to leave out, as names and row numbers. The test
 part is one of five stratified folds.
 
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import DataError, nearest
-from bench.files.tables import codes, numbers, read_table
+from bench.files.tables import codes, numbers, read_table, refuse_strays
 from bench.work.data import Array, Column, Dataset
 
 HANDLE = "csv"
@@ -46,6 +47,8 @@ def load(
     if not names:
         raise DataError(f"{path}: no column is left to learn '{target}' from; drop fewer")
     chosen = [name for name in names if name in categorical or not pd.api.types.is_numeric_dtype(frame[name])]
+    text = [name for name in chosen if name not in categorical]
+    refuse_strays(frame, text, file, "mend it, empty it if it is missing, or name the column in categorical=[…]")
     measured = [name for name in names if name not in chosen]
     coded, categories = codes(frame, chosen, file)
     x = np.concatenate([numbers(frame, measured, file), coded], axis=1)
@@ -62,6 +65,7 @@ def load(
 
 
 def _labels(frame: pd.DataFrame, target: str, file: Path) -> tuple[Array, tuple[str, ...]]:
+    refuse_strays(frame, [target], file, "mend it, or give every class a name in words")
     labels, classes = pd.factorize(frame[target], sort=True)
     if len(classes) < 2:
         raise DataError(f"{file}: '{target}' has one value alone; there is nothing to learn")

@@ -4,7 +4,8 @@ A folder, or a zip archive of one, with a folder of image files for each class: 
 `dogs/2.png`. If there are `train` and `test` folders (or `val`, `valid`, `validation`) with
 the classes inside, the latter are the test part; with both, validation images are learned from.
 Otherwise the test part is one of five stratified folds. `size` is the side to which all are
-resized, needed where they differ. `channels` is 1 (grey), 3 (RGB) or 4 (with opacity); without it
+resized, needed where they differ. A folder without an image and a link to a folder are
+errors, so that no class is left out in silence. `channels` is 1 (grey), 3 (RGB) or 4 (with opacity); without it
 pictures are RGB, or grey if all of them are.
 
 Source: your files; their path stands in the suite, their arrays' fingerprints in every record
@@ -18,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from bench.errors import DataError
-from bench.files.images import Files, decode
+from bench.files.images import SUFFIXES, Files, decode
 from bench.work.data import Dataset
 
 HANDLE = "image_folder"
@@ -31,6 +32,8 @@ TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "v
 
 def load(*, path: str, size: int | None = None, channels: Literal[1, 3, 4] | None = None) -> Dataset:
     """Return the images, class by class in the order of their folders' names."""
+    if size is not None and size < 1:
+        raise DataError(f"{path}: size={size}; give the side to which all are resized in pixels, e.g. size=64")
     files = Files(Path(path))
     parts = _parts(files)
     classes = sorted(set(parts["train"]))
@@ -75,4 +78,10 @@ def _parts(files: Files) -> dict[str, dict[str, list[str]]]:
         found[part].setdefault(inside[0], []).append(name)
     if not paths:
         raise DataError(f"{files.path}: no image files below it; each class should have a folder of its own")
+    outside = len(PurePosixPath(files.names[0]).parts) - len(paths[0].parts)
+    for name in files.empty:
+        if len(PurePosixPath(name).parts) <= outside + bool(split) + 1:
+            raise DataError(
+                f"{files.path / name}: no image below it ({', '.join(sorted(SUFFIXES))}); put some there or take it out"
+            )
     return found

@@ -16,7 +16,7 @@ Expect: above 99 % for any small convolutional network
 
 import numpy as np
 
-from bench.errors import DataError
+from bench.errors import DataError, first_line
 from bench.files.contents import listing
 from bench.files.downloads import cache, download
 from bench.files.images import Files, decode
@@ -47,5 +47,8 @@ def load() -> Dataset:
         draft = kept.with_suffix(".draft.npz")
         np.savez(draft, x=x, y=y)
         draft.replace(kept)
-    with np.load(kept, allow_pickle=False) as arrays:
-        return Dataset(x=arrays["x"], y=arrays["y"], classes=CLASSES, source=HANDLE)
+    try:
+        with np.load(kept, allow_pickle=False) as arrays:
+            return Dataset(x=arrays["x"], y=arrays["y"], classes=CLASSES, source=HANDLE)
+    except Exception as error:  # a damaged archive may raise anything
+        raise DataError(f"{kept}: cannot be read ({first_line(error)}); delete it") from error

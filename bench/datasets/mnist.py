@@ -11,6 +11,7 @@ Licence: CC BY-SA 3.0
 Expect: 99.05 % for LeNet-5 (LeCun 1998), 99.2 % for a small convolutional network (Keras's example)
 """
 
+import math
 import struct
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
+from bench.files import regular
 from bench.files.downloads import download, published
 from bench.work.data import Dataset
 
@@ -33,6 +35,9 @@ MD5 = {
     "t10k-images": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels": "27ae3e4e09519cfbb04c329615203637",
 }
+MOST_BYTES = 200_000_000
+"""The largest published file has 47 MB."""
+CURE = "delete the dataset's folder and fetch it again"
 
 
 def load() -> Dataset:
@@ -45,7 +50,7 @@ def load() -> Dataset:
         if images.shape[1:] != SHAPE[:2] or labels.ndim != 1 or len(images) != len(labels) or labels.max(initial=0) > 9:
             raise DataError(
                 f"{files[f'{part}-images']}: holds {images.shape} with labels {labels.shape}, "
-                "not digits with one label each; delete the dataset's folder and fetch it again"
+                f"not digits with one label each; {CURE}"
             )
     return Dataset(
         x=arrays["train-images"][..., np.newaxis],
@@ -59,20 +64,12 @@ def load() -> Dataset:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes; raise DataError, naming the file, if it is damaged."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); delete the dataset's folder and fetch it again"
-        ) from error
-    if len(text) < 4 or text[:3] != b"\0\0\x08":
-        raise DataError(f"{path}: not an IDX file of bytes; delete the dataset's folder and fetch it again")
+    """Read an IDX file of unsigned bytes, of one to three dimensions; raise DataError, naming it, if it is damaged."""
+    text = regular.read(path, MOST_BYTES, CURE)
+    if len(text) < 4 or text[:3] != b"\0\0\x08" or not 1 <= text[3] <= 3:
+        raise DataError(f"{path}: not an IDX file of bytes; {CURE}")
     start = 4 + 4 * text[3]
     shape = struct.unpack(f">{text[3]}I", text[4:start]) if len(text) >= start else ()
-    if len(text) < start or len(text) - start != np.prod(shape, dtype=np.int64):
-        raise DataError(
-            f"{path}: damaged: {len(text)} bytes do not fit the shape {shape}; "
-            "delete the dataset's folder and fetch it again"
-        )
+    if len(text) < start or len(text) - start != math.prod(shape):
+        raise DataError(f"{path}: damaged: {len(text)} bytes do not fit the shape {shape}; {CURE}")
     return np.frombuffer(text, np.uint8, offset=start).reshape(shape)

@@ -1,5 +1,6 @@
 """A person's own files, known by what is in them."""
 
+import os
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def fingerprint(path: Path, cache: Path) -> str:
         digest = sha256()
         for file in _files(path):
             with file.open("rb") as opened:
-                digest.update(f"{file.relative_to(path)}\0".encode() + file_digest(opened, "sha256").digest())
+                digest.update(os.fsencode(f"{file.relative_to(path)}\0") + file_digest(opened, "sha256").digest())
         kept = {key: value for key, value in known.items() if not key.startswith(f"{path.absolute()} ")}
         known = kept | {state: digest.hexdigest()[:8]}
         write_atomic(cache, msgspec.json.encode(known))
@@ -42,7 +43,8 @@ def listing(path: Path) -> str:
     digest = sha256()
     for file in _files(path):
         state = file.stat()
-        digest.update(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+        # A name need not be UTF-8.
+        digest.update(os.fsencode(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0"))
     return digest.hexdigest()[:8]
 
 

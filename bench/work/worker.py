@@ -161,7 +161,15 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
         found = recipe.bound("architectures", use, "read")(task.folder)
         artifact = network.keep(found, task.home.artifacts)
         try:
-            answers = _raw_outputs(task, catalog, artifact, learn.train.x[:64])
+            deployed = _deployed(task, catalog, artifact)
+        except Unsupported as error:
+            raise Unsupported(f"{use.parameters['path']}: {error}") from error
+        except Exception as error:  # each runtime has its own for a file that it cannot load
+            raise DataError(
+                f"{use.parameters['path']}: cannot be loaded, may be damaged: {first_line(error)}; export it again"
+            ) from error
+        try:
+            answers = deployed.outputs(learn.train.x[:64])
             kind = evaluation.kind_of(answers, learn.facts, use.parameters["outputs"])
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
@@ -283,8 +291,11 @@ def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split
 
 
 def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:
-    runtime = Use(EVALUATED_ON[artifact.format])
-    return deployment.deploy(catalog, runtime, task.home, artifact, task.threads).outputs(x)
+    return _deployed(task, catalog, artifact).outputs(x)
+
+
+def _deployed(task: Task, catalog: Catalog, artifact: Artifact) -> deployment.Deployed:
+    return deployment.deploy(catalog, Use(EVALUATED_ON[artifact.format]), task.home, artifact, task.threads)
 
 
 def _reporter(task: Task) -> training.Report:

@@ -1,5 +1,6 @@
 """Networks from a person's own files: what they answer, on which runtime, and what is refused."""
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.slow
 
 CATALOG = Catalog()
+LAST_TENSOR = 12
+"""Of `softmax_network` as LiteRT."""
 
 
 def softmax_network(*, outputs: int = 10, activation: str | None = "softmax") -> keras.Model:
@@ -198,6 +201,41 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path: Path, fault: 
     assert path.name in record.error.message
     assert says in record.error.message
     assert "\n" not in record.error.message
+
+
+def wrong_tensor(network: bytes) -> bytes:
+    """Let a LiteRT network answer with a tensor that it does not have: sound as a file, and no network."""
+    at = network.rindex(struct.pack("<2I", 1, LAST_TENSOR))
+    return network[:at] + struct.pack("<2I", 1, 99) + network[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        *((suffix, lambda network: network[: len(network) // 2]) for suffix in (".keras", ".h5", ".tflite", ".onnx")),
+        *((suffix, lambda network: b"") for suffix in (".keras", ".h5", ".tflite", ".onnx")),
+        *((suffix, lambda network: network[:40] + b"\xff" * 40 + network[80:]) for suffix in (".tflite", ".onnx")),
+        (".tflite", wrong_tensor),
+    ],
+)
+def test_a_damaged_file_has_failed_and_is_not_unsupported(tmp_path: Path, suffix: str, damage) -> None:  # type: ignore[no-untyped-def]
+    path = exported(softmax_network(), tmp_path / f"mine{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    record = evaluated(path, tmp_path)
+    assert record.error is not None
+    assert (record.status, record.error.type) == ("failed", "DataError")
+    assert record.error.message.startswith(f"{path}: ")
+    assert "shape" not in record.error.message
+    assert "\n" not in record.error.message
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".tflite", ".onnx"])
+def test_a_whole_file_for_another_shape_is_unsupported(tmp_path: Path, suffix: str) -> None:
+    path = exported(softmax_network(), tmp_path / f"mine{suffix}")
+    record = evaluated(path, tmp_path, dataset="breast_cancer")
+    assert record.error is not None
+    assert record.status == "unsupported"
+    assert f"{path}: does not take examples of shape (30,)" in record.error.message
 
 
 def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:

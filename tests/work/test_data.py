@@ -26,8 +26,32 @@ def test_idx_files_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda b: b[:-1], lambda b: b + b"x", lambda b: b[:9], lambda b: b"", lambda b: b"PK\3\4" + b, gzip.compress],
-    ids=["truncated", "too long", "no shape", "empty", "zip", "gzip"],
+    [
+        lambda b: b[:-1],
+        lambda b: b + b"x",
+        lambda b: b[:9],
+        lambda b: b"",
+        lambda b: b"PK\3\4" + b,
+        gzip.compress,
+        lambda b: b"\0\0\x0d\3" + b[4:],
+        lambda b: b"\0\0\x08\4" + b"\0\1\0\0" * 4,
+        lambda b: b"\0\0\x08\2" + b"\x80\0\0\0\0\0\0\2",
+        lambda b: b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x",
+        lambda b: b"\0\0\x08\0x",
+    ],
+    ids=[
+        "truncated",
+        "too long",
+        "no shape",
+        "empty",
+        "zip",
+        "gzip",
+        "floats",
+        "product 0 in 64 bits",
+        "product 0 in 32 bits",
+        "255 dimensions",
+        "no dimension",
+    ],
 )
 def test_a_damaged_idx_file_is_named(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     path = sample_data.idx(tmp_path / "images.idx", np.zeros((3, 4, 4), np.uint8))
@@ -92,6 +116,37 @@ def test_a_bad_pickle_is_refused_by_name_and_runs_nothing(
     with pytest.raises(DataError, match="data_batch_1"):
         read_batch(tmp_path / "data_batch_1", {"labels": 10})
     assert not (tmp_path / "pwned").exists()
+
+
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tU\1btR"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\x80\2}U\4data" + ARRAY + b"b.", "state is not a dictionary"),
+        (b"\x80\2}U\4data(K\1(M\0\4M\0\x0ctcnumpy\ndtype\nU\2O8\x85RU\0tbs.", "state is not a dictionary"),
+        (b"\x80\2}U\4data" + ARRAY + b"(K\1K\1U\2u1I00\nU\0tbs.", "holds INT, which"),
+        (b"\x80\2" + b"\x85" * 100_000 + b".", "holds TUPLE1 more than 16 times"),
+        (b"\x80\2" + b"]" * 100_000 + b"a" * 99_999 + b".", "holds EMPTY_LIST more than 16 times"),
+        (b"\x80\2}q\1h\1.", "holds BINGET, which no file of CIFAR needs"),
+        (b"\x80\2}r\xff\xff\xff\x7f.", "puts a value aside at 2147483647"),
+        (b"\x80\2T\xff\xff\xff\x7f.", "expected 2147483647 bytes"),
+        (b"\x80\2\x8a\xff" + b"\xff" * 255 + b".", "holds LONG1, which"),
+        (b"\x80\2cnumpy\ndtype\n}U\x08__call__Nsb.", "refused"),
+        (b"\x80\2cos\nsystem\n.", "it wants to import os.system"),
+        (pickle.dumps(batch(data=np.asfortranarray(np.zeros((4, 3072), np.uint8))), 3), "not 32 × 32 images"),
+        (pickle.dumps(batch(labels=[b"0", b"1", b"2", b"3"]), 3), "not a list of whole numbers"),
+        (pickle.dumps(batch(labels=[[0], [1], [2], [3]]), 3), "not a list of whole numbers"),
+        (pickle.dumps(batch(labels=[0, 1, 2]), 3), "its labels are no labels of 10 classes"),
+    ],
+)
+def test_a_pickle_made_to_break_the_unpickler_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "data_batch_1").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_batch(tmp_path / "data_batch_1", {"labels": 10})
+    assert says in str(caught.value)
+    assert str(caught.value).endswith("fetch it again")
 
 
 def test_a_survey_leaves_a_record_or_raises_the_fault_as_a_line(tmp_path: Path) -> None:
