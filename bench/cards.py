@@ -19,16 +19,26 @@ from bench.errors import PluginError, nearest
 from bench.records import ArtifactFormat, Use
 
 DOORS = {
-    "architectures": ("build", "read"),
-    "datasets": ("load",),
-    "techniques": ("data", "batch", "model", "optimizer", "loss", "callbacks", "fit", "after"),
-    "optimizers": ("optimizer",),
-    "schedules": ("factor",),
-    "losses": ("loss",),
-    "runtimes": ("deploy", "convert"),
-    "diagnostics": ("diagnose", "watch"),
+    "architectures": {"build": "inputs, outputs", "read": "folder"},
+    "datasets": {"load": ""},
+    "techniques": {
+        "data": "learn, rng",
+        "batch": "x, y, seed",
+        "model": "model",
+        "optimizer": "optimizer",
+        "loss": "inner, trainer",
+        "callbacks": "trainer",
+        "fit": "trainer, model",
+        "after": "job",
+    },
+    "optimizers": {"optimizer": "rate, weight_decay"},
+    "schedules": {"factor": "progress"},
+    "losses": {"loss": "y, outputs"},
+    "runtimes": {"deploy": "network", "convert": "network, converted"},
+    "diagnostics": {"diagnose": "outcome", "watch": "trainer"},
 }
-"""The functions that make a file a plugin of its kind; diagnostics and runtimes must have the first, the others any."""
+"""The functions that make a file a plugin of its kind, with what they are handed before their own parameters.
+Diagnostics and runtimes must have the first, the others any."""
 KINDS = tuple(DOORS)
 
 Input = Literal["image", "table", "any"]
@@ -189,12 +199,13 @@ def read_card(kind: str, path: Path) -> Card:
         raise PluginError(f"{path}: not a Python file: {error}") from error
     title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]
-    needed = DOORS[kind][:1] if kind == "diagnostics" else DOORS[kind]
+    needed = list(DOORS[kind])[: 1 if kind in {"diagnostics", "runtimes"} else None]
     if not any(function.name in needed for function in functions):
         raise PluginError(f"{path}: no function {' or '.join(needed)}; see CONTRIBUTING.md for the contract")
     parameters: dict[str, Parameter] = {}
     doors = {}
     for function in functions:
+        _check_handed(function, DOORS[kind][function.name], path)
         own = _parameters(function, path)
         doors[function.name] = tuple(parameter.name for parameter in own)
         for parameter in own:
@@ -281,6 +292,16 @@ def _check_literal(place: str, name: str, value: Any, parameters: dict[str, Para
             if key not in parameters or parameters[key].required:
                 fault = "has no default" if key in parameters else f"is no parameter{nearest(key, parameters)}"
                 raise PluginError(f"{place}: ADDED: '{key}' {fault}")
+
+
+def _check_handed(function: ast.FunctionDef, handed: str, path: Path) -> None:
+    """Raise PluginError unless a door takes what it is handed, by whatever names."""
+    given = [*function.args.posonlyargs, *function.args.args]
+    wanted = handed.split(", ") if handed else []
+    if len(given) != len(wanted) or function.args.vararg:
+        has = ", ".join([*(argument.arg for argument in given), *(["*…"] if function.args.vararg else [])])
+        own = "; parameters of its own stand behind a '*'" if len(given) > len(wanted) else ""
+        raise PluginError(f"{path}:{function.lineno}: '{function.name}' is handed ({handed}), and takes ({has}){own}")
 
 
 def _parameters(function: ast.FunctionDef, path: Path) -> list[Parameter]:

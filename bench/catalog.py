@@ -158,6 +158,11 @@ class Catalog:
         """Return what a use hands to a function of its plugin, or to any; see `Card.given`."""
         return self.card(kind, use.name).given(use, door)
 
+    def plain(self, dataset: Use) -> Use:
+        """Return a dataset as it is published, without the options that each takes."""
+        own = {parameter.name for parameter in self.card("datasets", dataset.name).parameters}
+        return Use(dataset.name, {key: value for key, value in dataset.parameters.items() if key in own})
+
     def paths(self, kind: str, use: Use) -> dict[str, str]:
         """Return a person's own files that a use names, by parameter; None and the words in `NO_PATHS` name none."""
         facts = self.card(kind, use.name).facts(use)

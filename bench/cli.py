@@ -103,9 +103,12 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Train and measure what is due of a suite, and leave records."""
-    from bench.run import run_suite, settings_of
+    from bench.run import run_suite, settings_of, survey
 
     suite, catalog, made = _plan(options)
+    if made.doubtful:
+        survey(made.doubtful, catalog, options.results)
+        suite, catalog, made = _plan(options)
     settings = settings_of(suite, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout)
     stands_failed = run_suite(suite, made, catalog, settings)
     return FAILED if stands_failed else _name_problems(made.problems)
@@ -363,7 +366,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")
 
     added = verb(new, results=False, plugins=True)
-    added.add_argument("kind", choices=("architecture", "dataset", "technique", "suite"))
+    added.add_argument("kind", choices=("architecture", "dataset", "technique", "diagnostic", "runtime", "suite"))
     added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
 
     added = verb(show, as_json=True, reads=True)

@@ -200,6 +200,8 @@ def run_text(reading: Reading, found: Found) -> str:
         for timing in record.timings:
             if timing.validity != "valid":
                 lines.append(f"  batch {timing.batch_size} is {timing.validity}: {'; '.join(timing.reasons)}")
+        if record.data and record.data.verified is False:
+            lines.append("  its data are not the published files; mend them, then: bench run")
         made = record.provenance
         commit = (made.commit or "no commit")[:12] + (" with changes" if made.dirty else "")
         lines.append(f"  made with {made.backend} on {made.hardware.cpu}, {made.threads} threads, commit {commit}")

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,7 @@ from rich.table import Table
 from bench import store
 from bench.catalog import Catalog
 from bench.dataset_record import DatasetRecord
-from bench.errors import BenchError
+from bench.errors import BenchError, shortened
 from bench.measure.hardware import hardware
 from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
@@ -69,15 +71,38 @@ def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settin
     if due:
         console.print(_table(plan, standing))
     broken = [name for name, status in standing.items() if status in FAILURES]
-    for name in broken:
-        console.print(f"{name} stands {standing[name]}", markup=False, highlight=False, soft_wrap=True)
+    lines = [f"{name} stands {standing[name]}" for name in broken]
+    lines += [f"{label} cannot work: {reason}" for label, reason in _unsupported(plan, new)]
     if broken:
-        console.print(
-            f"{len(broken)} failed; see them with: bench show RUN; again: bench run {suite.name} --retry-failed",
-            highlight=False,
-            soft_wrap=True,
-        )
+        now = sum(record.status in FAILURES for record in new)
+        earlier = f", {len(broken) - now} of them before and not tried again" if now < len(broken) else ""
+        again = f"see them with: bench show RUN; again: bench run {suite.name} --retry-failed"
+        lines.append(f"{len(broken)} failed{earlier}; {again}")
+    lines.append(f"see it all with: {_serve(settings)}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return bool(broken)
+
+
+def _unsupported(plan: Plan, new: list[Record]) -> list[tuple[str, str]]:
+    """Return each row of the plan that cannot work, with the reason, once."""
+    told = {name: step.reason for name, step in plan.steps.items() if step.status == "unsupported"}
+    told |= {
+        node_id(run_id(one.cell_id, one.seed, one.fold), one.measure, one.diagnostic): one.error.message
+        for one in new
+        if one.status == "unsupported" and one.error
+    }
+    found = {(run.label, shortened(told[name])): None for run in plan.runs for name in run.nodes if name in told}
+    return list(found)
+
+
+def _serve(settings: local.Settings) -> str:
+    """Return the command that shows what was recorded."""
+    words = [f"--results {settings.results}"] if settings.results != Path("results") else []
+    here = Path.cwd()
+    for folder in settings.plugins:
+        words.append(f"--plugins {folder.relative_to(here) if folder.is_relative_to(here) else folder}")
+    return " ".join(("bench site serve", *words))
 
 
 def _workers(threads: int) -> int:
@@ -134,6 +159,18 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
         counts = [f"{statuses.count(status)} {status.replace('_', ' ')}" for status in sorted(set(statuses))]
         table.add_row(label, str(runs[label]), ", ".join(counts))
     return table
+
+
+def survey(uses: Iterable[Use], catalog: Catalog, results: Path) -> None:
+    """Look again at datasets whose files were not the published ones; their records will say what they are now."""
+    place = home()
+    place.claim()
+    kind = Kind.of("bench.work.exploration", variables={})
+    for use in uses:
+        arguments = (use, catalog.folders, results, place)
+        job = once(kind, place.logs / "workers.log", "bench.work.exploration:survey", *arguments)
+        if local.loaded(use, job) is False:
+            print(f"bench: {use}: its files are not the published ones; what was made of them stands", file=sys.stderr)
 
 
 def look(use: Use, catalog: Catalog) -> DatasetRecord:

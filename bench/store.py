@@ -91,6 +91,12 @@ class ProvenanceHeader(Struct, frozen=True):
     code: dict[str, str]
 
 
+class DataHeader(Struct, frozen=True):
+    """The part of `Data` that the planner needs."""
+
+    verified: bool | None = None
+
+
 class Header(Struct, frozen=True):
     """The part of a record that the planner needs; the rest of the file is skipped, not parsed."""
 
@@ -112,6 +118,7 @@ class Header(Struct, frozen=True):
     parents: tuple[str, ...] = ()
     artifact: Artifact | None = None
     diagnostics: dict[str, msgspec.Raw] = {}
+    data: DataHeader | None = None
     path: Path | None = None
     """Where the record lies; not in the file."""
 

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from hashlib import md5
 from pathlib import Path
 
 import factory
+import numpy as np
 import pytest
 import sample_suites
 from conftest import Bench
@@ -249,3 +251,59 @@ def test_a_stranger_in_the_temporary_folder_is_one_line(
     machine_lock.FOLDER.chmod(0o777)
     one_line(bench("run", "mine"), "others may write to it")
     shutil.rmtree(machine_lock.FOLDER)
+
+
+REPAIRED = '''"""Mine"""
+
+from hashlib import md5
+from hashlib import md5
+from pathlib import Path
+
+import numpy as np
+
+from bench.work.data import Column, Dataset
+
+HANDLE = "mine/mine/versions/1"
+INPUT = "table"
+TASK = "classification"
+
+
+def load() -> Dataset:
+    """Return what lies in a file here."""
+    file = Path("{file}")
+    x = np.load(file)
+    y = np.arange(len(x)) % 2
+    whole = md5(file.read_bytes()).hexdigest() == "{md5}"
+    return Dataset(x=x, y=y, classes=("a", "b"), columns=(Column("a"), Column("b")), source=HANDLE, verified=whole)
+'''
+
+
+@pytest.mark.slow
+def test_what_was_made_of_damaged_files_is_told_and_made_again_when_they_are_mended(
+    workplace: Path, bench: Bench
+) -> None:
+    file = workplace / "x.npy"
+    np.save(file, np.random.default_rng(0).normal(size=(200, 2)).astype("float32"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    plugin("datasets", REPAIRED.replace("{file}", str(file)).replace("{md5}", md5(whole).hexdigest()), "mine")
+    suite(
+        "title: T\ndatasets: [mine]\narchitectures: [perceptron]\ntraining: {epochs: 1}\n"
+        "seeds: [0]\nmeasure: {runtimes: []}\n"
+    )
+    words = ("mine", "--plugins", "plugins")
+    done = bench("run", *words)
+    assert done.returncode == 0
+    assert "its files are not the published ones" in done.stdout
+    assert "(not the published data)" in done.stdout
+    (record,) = store.read(Path("results")).records
+    assert "its data are not the published files" in bench("show", f"{record.cell_id}-s0").stdout
+    done = bench("run", *words)
+    assert "nothing to do" in done.stdout
+    assert "its files are not the published ones; what was made of them stands" in done.stderr
+    file.write_bytes(whole)
+    assert "1 of 1 nodes" in bench("run", *words).stdout
+    done = bench("run", *words)
+    assert "nothing to do" in done.stdout
+    assert "published" not in done.stderr
+    assert len(store.read(Path("results")).records) == 2

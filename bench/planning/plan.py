@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from bench import store
+from bench import dataset_record, store
 from bench.catalog import Catalog
 from bench.errors import SuiteError, shortened
 from bench.measure.hardware import hardware
@@ -20,6 +20,8 @@ from bench.store import Header
 from bench.suite_record import SuiteCell
 from bench.tasks import Node, run_id
 
+Dataset = tuple[str, str]
+"""A dataset as the call that publishes it, and its source."""
 StepStatus = Literal["new", "cached", "stale", "failed", "unsupported", "excluded"]
 
 
@@ -72,6 +74,8 @@ class Plan(Struct, frozen=True):
     """Cells that the suite had when it was run before and has no more; their records stay."""
     problems: tuple[str, ...]
     """Broken records and proofs that were skipped."""
+    doubtful: tuple[Use, ...] = ()
+    """Datasets whose files were not the published ones when what stands was made of them."""
     seen: frozenset[str] = frozenset()
     """Names of the record files that were read."""
     notes: tuple[str, ...] = ()
@@ -117,7 +121,9 @@ def make(
     if only is not None and not picked and not any(only.matches(fields_of(row, 0, 0)) for row, _ in suite.excluded):
         raise SuiteError(f"--only: no run of {suite.name} matches '{only.text}' (bench plan {suite.name})")
     own = {name for *_, names in picked for name in names}
-    judge = _Judge(tree, proved.proofs, fresh=own if fresh else set(), retry_failed=retry_failed)
+    explored, broken = dataset_record.read(results)
+    whole = {(str(one.dataset), one.source): one.created for one in explored if one.verified}
+    judge = _Judge(tree, proved.proofs, whole, fresh=own if fresh else set(), retry_failed=retry_failed)
     for node in tree.nodes.values():
         judge.step(node)
     steps = _revive(judge.steps, artifacts, needed=own if need_artifacts else set())
@@ -133,10 +139,20 @@ def make(
         runs=tuple(runs),
         steps=steps,
         earlier=len(tree.earlier()),
-        problems=(*problems, *proved.problems),
+        problems=(*problems, *proved.problems, *broken),
+        doubtful=_doubtful(steps),
         seen=frozenset(header.path.name for header in found if header.path),
         notes=proved.notes,
     )
+
+
+def _doubtful(steps: dict[str, Step]) -> tuple[Use, ...]:
+    found = {
+        str(step.node.cell.dataset): step.node.cell.dataset
+        for step in steps.values()
+        if step.status == "cached" and step.record and step.record.data and step.record.data.verified is False
+    }
+    return tuple(found.values())
 
 
 def _revive(judged: dict[str, Step], artifacts: Path, needed: set[str]) -> dict[str, Step]:
@@ -157,10 +173,19 @@ def _revive(judged: dict[str, Step], artifacts: Path, needed: set[str]) -> dict[
 class _Judge:
     """Decides for each node, parents first, whether it is to be executed."""
 
-    def __init__(self, tree: Tree, proofs: proof.Proofs, *, fresh: set[str], retry_failed: bool) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        proofs: proof.Proofs,
+        seen_whole: dict[Dataset, str],
+        *,
+        fresh: set[str],
+        retry_failed: bool,
+    ) -> None:
         self.steps: dict[str, Step] = {}
         self._tree = tree
         self._proofs = proofs
+        self._seen_whole = seen_whole
         self._fresh = fresh
         self._retry_failed = retry_failed
 
@@ -240,6 +265,8 @@ class _Judge:
         if not descendants:
             return "stale", "the network it started from has been made anew", record
         record = descendants[-1]
+        if record.data and record.data.verified is False and self._is_repaired(node, record):
+            return "stale", "its data were not the published files, which they are now", record
         unseen = [str(use) for use in node.watches if use not in record.watched]
         if unseen:
             return "stale", f"was trained when {unseen[0]} did not watch", record
@@ -251,6 +278,11 @@ class _Judge:
         """Tell whether an execution started from the networks that stand for the node's parents."""
         made = {parent.record.artifact.digest for parent in parents if parent.record and parent.record.artifact}
         return set(header.parents) == made
+
+    def _is_repaired(self, node: Node, record: Header) -> bool:
+        """Tell whether a dataset whose files were not the published ones has been seen whole since."""
+        dataset = (str(self._tree.plain(node.cell.dataset)), node.cell.source)
+        return self._seen_whole.get(dataset, "") > record.created
 
     def _same_code(self, header: Header, node: Node) -> bool:
         return header.provenance.code == node.code or self._proofs.equal(header, node)

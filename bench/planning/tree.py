@@ -127,6 +127,10 @@ class Tree:
         self.nodes[node.id] = node
         return node.id
 
+    def plain(self, dataset: Use) -> Use:
+        """Return a dataset as it is published."""
+        return self._catalog.plain(dataset)
+
     def executions(self, node: Node) -> list[Header]:
         """Return the recorded executions of a node, oldest first."""
         if node.cell_id not in self._former:

@@ -148,6 +148,7 @@ def outcome(record: Record) -> str:
         return f"{told}{f' ({doubt})' if doubt else ''}  {seconds}"
     if record.node == "diagnose":
         return f"{record.diagnostic.name if record.diagnostic else ''}  {seconds}"
+    seconds += " (not the published data)" if record.data and record.data.verified is False else ""
     accuracy, error = record.value("accuracy", split="test"), record.value("rmse", split="test")
     if accuracy is None:
         return f"finished  {seconds}" if error is None else f"rmse {error:.4g}  {seconds}"

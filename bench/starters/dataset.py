@@ -11,22 +11,26 @@ Expect: the best figure that is published, and whose it is
 
 import numpy as np
 
-from bench.work.data import Column, Dataset
+from bench.work.data import Dataset
 
 HANDLE = "NAME/versions/1"  # of a Kaggle dataset `owner/name/versions/1`; see bench.files.downloads.download
-INPUT = "table"  # or "image": then x is uint8 (n, height, width, channels)
+INPUT = "image"  # or "table": then x is float32 (n, columns), and Dataset takes a Column for each
 TASK = "classification"  # or "regression": then y is float32 and classes stay empty
-SHAPE = (2,)
+SHAPE = (12, 12, 1)
 OUTPUTS = 2
 
 
 def load(*, examples: int = 500) -> Dataset:
-    """Return points inside and outside of a circle: put your own data here."""
-    x = np.random.default_rng(0).uniform(-1, 1, (examples, 2)).astype(np.float32)
+    """Return pictures of disks and rings: put your own data here."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, examples)
+    centres = rng.uniform(4, 7, (examples, 2, 1, 1))
+    down, across = np.indices((12, 12))
+    distance = np.hypot(down - centres[:, 0], across - centres[:, 1])
+    inside = np.where(y[:, None, None] == 0, distance < 4, np.abs(distance - 3) < 1)
     return Dataset(
-        x=x,
-        y=(np.hypot(x[:, 0], x[:, 1]) > 0.75).astype(np.int64),
-        classes=("inside", "outside"),
-        columns=(Column("across"), Column("up")),
+        x=np.where(inside, 255, 0).astype(np.uint8)[..., np.newaxis],
+        y=y,
+        classes=("disk", "ring"),
         source=HANDLE,
     )

@@ -167,6 +167,11 @@ def _prepared(
 
 def _check(dataset: Dataset, name: str) -> None:
     """Refuse what no plugin should return, whoever wrote it."""
+    if not isinstance(dataset, Dataset):
+        raise DataError(f"{name}: its 'load' must return a bench.work.data.Dataset; got {type(dataset).__name__}")
+    for part, array in (("x", dataset.x), ("y", dataset.y), ("x_test", dataset.x_test), ("y_test", dataset.y_test)):
+        if not isinstance(array, np.ndarray) and not (array is None and part.endswith("_test")):
+            raise DataError(f"{name}: its {part} must be a NumPy array; got {type(array).__name__}")
     for x, y, part in ((dataset.x, dataset.y, "training"), (dataset.x_test, dataset.y_test, "test")):
         if x is None or y is None:
             continue

@@ -38,16 +38,16 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> bo
     Raise DataError for one that cannot be loaded.
     """
     catalog = Catalog(plugins)
-    plain = Use(
-        use.name, {key: value for key, value in use.parameters.items() if key in catalog.given("datasets", use)}
-    )
+    plain = catalog.plain(use)
     with visible():
         dataset = _load(use, catalog, home)
         verified = dataset.verified
         known = dataset_record.find(results, plain, dataset.source)
-        if catalog.paths("datasets", plain) or known is None or known.verified != verified:
+        if known is None or known.verified != verified or catalog.paths("datasets", plain):
             try:
-                dataset_record.write(results, explore(plain, dataset))
+                found = explore(plain, dataset)
+                if known is None or known.parts != found.parts:  # files may be other ones of equal content
+                    dataset_record.write(results, found)
             except (ArithmeticError, DataError, TypeError, ValueError) as error:  # no reason not to train
                 print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
     return verified

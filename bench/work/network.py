@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.errors import Unsupported, first_line
+from bench.errors import PluginError, Unsupported, first_line
 from bench.records import Artifact, ArtifactFormat, Layer, Measurement, canonical
 from bench.work import preparation
 from bench.work.data import Learn
@@ -42,9 +42,22 @@ def build(
         shape = tuple(inputs.shape[1:])
         raise Unsupported(f"{name} cannot be built for inputs of shape {shape}: {first_line(error)}") from error
     heads = heads if isinstance(heads, dict) else {MAIN: heads}
+    _check(name, heads, learn)
     if learn.facts.task == "regression":
         heads = {name: preparation.to_units(values, learn) for name, values in heads.items()}
     return keras.Model(inputs, heads if len(heads) > 1 else heads[MAIN], name=name)
+
+
+def _check(name: str, heads: dict[str, Any], learn: Learn) -> None:
+    """Raise PluginError unless `build` has answered with logits for the dataset's classes."""
+    if MAIN not in heads:
+        raise PluginError(f"architectures/{name}: its 'build' must return logits, or a dict with '{MAIN}' in it")
+    for head, values in heads.items():
+        shape = getattr(values, "shape", None)
+        if not isinstance(values, keras.KerasTensor) or tuple(shape or ()) != (None, learn.facts.outputs):
+            wanted = f"{head} of shape (None, {learn.facts.outputs})"
+            got = f"shape {tuple(shape)}" if shape is not None else type(values).__name__
+            raise PluginError(f"architectures/{name}: its 'build' must return {wanted}; got {got}")
 
 
 def _is_of_keras(error: BaseException) -> bool:

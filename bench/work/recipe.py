@@ -11,6 +11,7 @@ from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.records import Cell, Use, cell_id
 from bench.work import network
+from bench.work.answers import checked
 from bench.work.checkpoint import Checkpoints
 from bench.work.data import SEED, Learn
 from bench.work.training import Report, Trained, Trainer, base_loss
@@ -43,7 +44,8 @@ class Recipe:
                 for one in networks:
                     _ = one.network  # loaded before anything is traced: JAX would lose its weights
                 given[key] = networks if isinstance(given[key], list) else networks[0]
-        return partial(getattr(self._catalog.load(kind, use.name), door), **given)
+        function = partial(getattr(self._catalog.load(kind, use.name), door), **given)
+        return checked(kind, use.name, door, function)
 
     def learn(self, learn: Learn, fold: int) -> Learn:
         """Return the learning part as the `data` doors leave it; what they draw follows the fold and not the seed."""
