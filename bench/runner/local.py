@@ -370,6 +370,8 @@ def _outcome(job: Job, task: Task) -> Any:
         return failure(task, "failed", "WorkerDied", str(died))
     except Unsupported as error:
         return failure(task, "unsupported", type(error).__name__, str(error))
+    except MemoryError as error:
+        return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
     except Exception as error:
         return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
 
