@@ -81,7 +81,7 @@ class Figure(Struct, frozen=True):
     """A chart with everything that a page says of it."""
 
     name: str
-    """Unique on its page; also the stem of the CSV file."""
+    """Unique on its page and a `safe.slug`; also the stem of the CSV file, and what its ids begin with."""
     title: str
     finding: str
     """What the chart shows, in words: its text alternative."""
