@@ -15,7 +15,6 @@ import sample_suites
 
 from bench import store
 from bench.catalog import Catalog
-from bench.errors import BenchError
 from bench.records import Use
 from bench.site import build
 from bench.site.adapter import SiteReport
@@ -87,13 +86,6 @@ def test_all_pages_are_written(built: tuple[Path, SiteReport]) -> None:
     assert report.problems == ()
     assert len(list(output.rglob("index.html"))) == report.pages + 2  # measuring and architecture
     assert (output / "suites/digits/leaderboard.csv").read_text().count("\n") == 8
-
-
-def test_other_folders_are_never_emptied(tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("keep")
-    with pytest.raises(BenchError, match="would be emptied"):
-        build(tmp_path / "results", tmp_path, Catalog())
-    assert (tmp_path / "precious.txt").exists()
 
 
 def test_titles_stay_text_in_the_frame_too(tmp_path: Path) -> None:
