@@ -110,7 +110,8 @@ def _lines(chart: Lines) -> Canvas:
     labels = list(dict.fromkeys(line.label for line in chart.lines))
     widest_in = min(LETTER_IN * max(map(len, labels), default=0), LABELS_IN)
     axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + widest_in)
-    if chart.log_y:
+    log_y = chart.log_y and any(y and y > 0 for line in chart.lines for y in line.y)
+    if log_y:
         axes.set_yscale("log")
     faint = len(chart.lines) > len(labels)
     ends: dict[str, list[float]] = {}
@@ -128,7 +129,7 @@ def _lines(chart: Lines) -> Canvas:
     _limits(axes, 0.02, 0.06)
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
     _x_axis(axes, chart.x_label, _linear(axes.get_xlim(), whole=whole), _plain)
-    y_ticks = _logarithmic(axes.get_ylim()) if chart.log_y else _linear(axes.get_ylim())
+    y_ticks = _logarithmic(axes.get_ylim()) if log_y else _linear(axes.get_ylim())
     _y_axis(axes, chart.y_label, y_ticks, words.percent if chart.percent else _plain)
     means = {label: sum(values) / len(values) for label, values in ends.items() if values}
     _label_ends(axes, means, {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(labels)})

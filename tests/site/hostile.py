@@ -24,7 +24,7 @@ TEXTS = {
     "breaks out": f"{MARK}'\"></title></desc><script>alert(1)</script><img src=x onerror=alert(1)>{{{{7*7}}}}",
     "controls": f"{MARK}\0\x1b[2J\r\n\n\u202eevil\u2028",
     "address": f"javascript:alert('{MARK}')",
-    "path": f"../../../{MARK}/index",
+    "path": f"../../../{MARK}/'\"></title><script>alert(1)</script><img src=x onerror=alert(1)>/index",
     "markdown": f"{MARK} [a](javascript:a(1)) <javascript:a(1)>\n\n``` {{ #top .x onclick=a() }}\nx\n```\n\n# b",
     "long": MARK + "A" * 5000,
 }
