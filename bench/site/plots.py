@@ -188,13 +188,14 @@ def _label_points(axes: Axes, points: list[Point]) -> None:
     taken: list[Box] = [(x - 4 * pixels, y - 4 * pixels, x + 4 * pixels, y + 4 * pixels) for x, y, _ in places]
     frame = axes.bbox
     for x, y, point in sorted(places, key=lambda place: not place[2].best):
-        width, height = LETTER_IN * 72 * pixels * len(point.label), 1.1 * FONT_PT * pixels
+        label = _short(point.label, WIDTH_IN)
+        width, height = LETTER_IN * 72 * pixels * len(label), 1.1 * FONT_PT * pixels
         for dx, dy, side, share in CORNERS:
             left, bottom = x + dx * pixels - share * width, y + dy * pixels - height / 2
             box = (left, bottom, left + width, bottom + height)
             if frame.x0 <= left and box[2] <= frame.x1 and not any(_touch(box, other) for other in taken):
                 taken.append(box)
-                axes.annotate(point.label, (point.x, point.y), (dx, dy), textcoords=POINTS, ha=side, va="center")
+                axes.annotate(label, (point.x, point.y), (dx, dy), textcoords=POINTS, ha=side, va="center")
                 break
 
 

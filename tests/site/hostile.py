@@ -44,10 +44,14 @@ Place = tuple[str, ...]
 
 
 def samples() -> dict[str, Struct]:
-    """Return records of every kind by their paths in a results folder, all of one cell."""
+    """Return records of every kind by their paths in a results folder, of a trained cell and one derived from it."""
     cell = factory.cell(techniques=[Use("dropout", {"where": "top"})])
+    derived = factory.cell(techniques=[*cell.techniques, Use("quantize")])
     suite = factory.suite_record(
-        [factory.replace(factory.suite_cell(cell), formerly=("former-00000000",))],
+        [
+            factory.replace(factory.suite_cell(cell), formerly=("former-00000000",)),
+            factory.suite_cell(derived, "quantize"),
+        ],
         findings=[Claim(statement="It helps", compare="seed=0", against="seed=1")],
         exclusions=[Exclusion(label="mlp · odd", reason="too odd")],
     )
@@ -58,6 +62,11 @@ def samples() -> dict[str, Struct]:
         of = {"seed": seed, "parent": made.artifact.digest}
         found[f"demo/cell/train-s{seed}.json"] = made
         found[f"demo/cell/measure-s{seed}.json"] = _whole(factory.timed(cell, reasons=("steal",), **of))
+        smaller = _whole(factory.record(derived, seed=seed, node="derive", parents=(made.artifact.digest,)))
+        assert smaller.artifact is not None
+        of = {"seed": seed, "parent": smaller.artifact.digest}
+        found[f"demo/derived/derive-s{seed}.json"] = smaller
+        found[f"demo/derived/measure-s{seed}.json"] = _whole(factory.timed(derived, p50_ms=0.5, **of))
     first = found["demo/cell/train-s0.json"]
     assert isinstance(first, Record) and first.artifact is not None
     found["demo/cell/diagnose.json"] = factory.replace(
@@ -67,8 +76,6 @@ def samples() -> dict[str, Struct]:
         parents=(first.artifact.digest,),
         artifact=None,
     )
-    derived = factory.cell(techniques=[Use("dropout", {"where": "top"}), Use("quantize")])
-    found["demo/cell/derive.json"] = _whole(factory.record(derived, node="derive", parents=(first.artifact.digest,)))
     failed = factory.unfinished(cell, seed=3)
     found["demo/cell/failed.json"] = factory.replace(failed, error=Fault("ValueError", "odd", "Traceback …"))
     found["datasets/digits-0.json"] = _images()
