@@ -59,6 +59,7 @@ class ImageSummary(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse figures of other channels."""
+        require(1 <= self.shape[2] == len(self.channel_means) <= 4, "there is not one figure for up to four channels")
         require_equal_length(channel_means=self.channel_means, channel_deviations=self.channel_deviations)
 
 
@@ -85,6 +86,7 @@ class ColumnSummary(Struct, frozen=True):
         )
         bins = len(self.categories) if self.categories else max(len(self.edges) - 1, 0)
         require(len(self.counts) == bins, "there is not one count a bin or category")
+        require(self.mean is None or max(self.counts, default=0) > 0, "a column of numbers has no histogram")
 
 
 class DatasetRecord(Struct, frozen=True, kw_only=True):
@@ -115,11 +117,14 @@ class DatasetRecord(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what would break a page: dates that are none, parts that do not fit each other."""
         require_time(self.created)
+        require(len(self.parts) >= 2, "there are not both a training and a test part")
         for part in self.parts:
+            require(part.n > 0, f"the {part.name} part has no examples")
             require_equal_length(classes=self.classes, class_counts=part.class_counts)
         require_equal_length(correlations=self.correlations, correlated=self.correlated)
         for row in self.correlations:
             require_equal_length(correlated=self.correlated, row=row)
+            require(all(value is None or abs(value) <= 1.01 for value in row), "correlations lie between -1 and 1")
 
 
 def path(results: Path, dataset: Use, source: str) -> Path:

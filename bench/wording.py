@@ -1,5 +1,8 @@
 """Numbers in the one-line texts of `check` and `findings`, which the site shows as they are."""
 
+from collections.abc import Iterable
+from typing import Any
+
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -21,3 +24,8 @@ def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -
 def inert(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula, as https://owasp.org/www-community/attacks/CSV_Injection."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def inert_row(cells: Iterable[Any]) -> list[Any]:
+    """Return the cells of a row, the texts among them inert."""
+    return [inert(cell) if isinstance(cell, str) else cell for cell in cells]

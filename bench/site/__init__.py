@@ -10,6 +10,8 @@
     contents     a results folder → all pages
     rendering    page → HTML, by the Jinja templates beside this file; words writes the numbers
     drawing      chart → inline SVG, as plots draws it with matplotlib
+    safe         names, texts and pictures of strangers, made safe to publish
+    output       the folder that a site goes to, and how a new site takes an old one's place
     adapter      the only module that knows MkDocs
 
 Importing this package imports none of them.
@@ -26,7 +28,7 @@ __all__ = ["build", "serve"]
 
 
 def build(results: Path, output: Path, catalog: "Catalog") -> "SiteReport":
-    """Write the site of a results folder to `output`, which is emptied first."""
+    """Write the site of a results folder to `output`, in the place of an earlier one."""
     from bench.site import adapter
 
     return adapter.build(results, output, catalog)

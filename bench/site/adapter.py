@@ -6,24 +6,34 @@ read it, so Python-Markdown never parses what it would not change. Generated pag
 """
 
 import os
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from mkdocs.commands import build as mkdocs_build
 from mkdocs.commands import serve as mkdocs_serve
 from mkdocs.config import load_config
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import MkDocsException
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.structure.toc import get_toc
 from msgspec import Struct
 
 from bench.catalog import Catalog
-from bench.errors import BenchError
+from bench.errors import BenchError, first_line
+from bench.site import output as places
 from bench.site.contents import Site, gather
 from bench.site.rendering import plain
 
 CONFIG = Path(__file__).parents[2] / "mkdocs.yml"
+HOST = "127.0.0.1"
 
 
 class SiteReport(Struct, frozen=True):
@@ -34,21 +44,31 @@ class SiteReport(Struct, frozen=True):
 
 
 def build(results: Path, output: Path, catalog: Catalog) -> SiteReport:
-    """Write the site to `output`, which is emptied first; a broken link is an error."""
-    _refuse_to_empty(output)
-    site = gather(results, catalog)
-    config = load_config(_configuration(), site_dir=str(output.resolve()), strict=True, extra={"site": site})
-    config.plugins.on_startup(command="build", dirty=False)
-    mkdocs_build.build(config)
-    config.plugins.on_shutdown()
+    """Write the site to `output`, in the place of an earlier one; a broken link is an error.
+
+    Raise BenchError where the folder may not be replaced or the page sources cannot be read.
+    """
+    with places.replacing(output, results) as draft:
+        site = gather(results, catalog)
+        with _named():
+            config = load_config(_configuration(), site_dir=str(draft), strict=True, extra={"site": site})
+            config.plugins.on_startup(command="build", dirty=False)
+            mkdocs_build.build(config)
+            config.plugins.on_shutdown()
     return SiteReport(pages=len(site.pages), problems=site.problems)
 
 
 def serve(results: Path, port: int, catalog: Catalog) -> None:
-    """Show the site on this machine, built again whenever a record or a page source changes."""
-    extra = {"results": str(results.resolve()), "plugins": [str(folder) for folder in catalog.folders]}
+    """Show the site on this machine, built again whenever a record or a page source changes.
+
+    Raise BenchError where the port cannot be had or the page sources cannot be read. Pages have no
+    policy here, which would stop MkDocs's script that loads them again.
+    """
+    _refuse_port(port)
+    extra = {"serving": True, "results": str(results.resolve()), "plugins": [str(folder) for folder in catalog.folders]}
     watched = [str(results.resolve()), str(Path(__file__).parent)]
-    mkdocs_serve.serve(_configuration(), dev_addr=f"127.0.0.1:{port}", extra=extra, watch=watched)
+    with _named():
+        mkdocs_serve.serve(_configuration(), dev_addr=f"{HOST}:{port}", extra=extra, watch=watched)
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -67,6 +87,16 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
             files.append(File.generated(config, name, content=text))
 
 
+def on_env(env: jinja2.Environment, **_: Any) -> None:
+    """Give the frame, `site/theme/main.html`, what it writes its policy with."""
+    env.filters["script_digests"] = _script_digests
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Say in the site which files are its own."""
+    places.list_files(Path(config.site_dir))
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
     """Put the finished HTML in the place of the empty page's."""
     made = _site(config).pages.get(page.file.src_uri)
@@ -74,8 +104,10 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> st
         return html
     page.title = plain(made.title)
     page.meta.update(hide=made.hide, search={"exclude": not made.searchable})
-    sections: list[Any] = [{"level": 2, "id": anchor, "name": name, "children": []} for anchor, name in made.headings]
-    page.toc = get_toc([{"level": 1, "id": "top", "name": made.title, "children": sections}])
+    sections: list[Any] = [
+        {"level": 2, "id": anchor, "name": plain(name), "children": []} for anchor, name in made.headings
+    ]
+    page.toc = get_toc([{"level": 1, "id": "top", "name": plain(made.title), "children": sections}])
     return made.html
 
 
@@ -87,10 +119,32 @@ def _configuration() -> str:
     return str(CONFIG)
 
 
-def _refuse_to_empty(output: Path) -> None:
-    """Raise BenchError if a folder holds something else than an earlier site, since a build deletes all of it."""
-    if output.is_dir() and any(output.iterdir()) and not (output / "sitemap.xml").exists():
-        raise BenchError(f"{output}: holds something else than a site, and would be emptied; name another folder")
+@contextmanager
+def _named() -> Iterator[None]:
+    """Turn MkDocs's complaints, which it has logged in full, into one line."""
+    try:
+        yield
+    except (MkDocsException, UnicodeDecodeError) as error:
+        raise BenchError(
+            f"{CONFIG}: MkDocs cannot build from it and its pages: {first_line(error)}; restore them from git"
+        ) from error
+
+
+def _refuse_port(port: int) -> None:
+    """Raise BenchError if nothing can be served on a port, before all is built for nothing."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "ports end at 65535"
+        raise BenchError(f"port {port}: cannot be served on: {why}; name another one by --port") from error
+
+
+def _script_digests(html: str) -> str:
+    """Return the scripts that stand in a text, as a content security policy names them."""
+    scripts = re.findall(r"(?s)<script>(.*?)</script>", html)
+    return " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
 
 
 def _site(config: MkDocsConfig) -> Site:

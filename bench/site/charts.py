@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bench import wording
 from bench.stats import Interval
 
 
@@ -81,7 +82,7 @@ class Figure(Struct, frozen=True):
     """A chart with everything that a page says of it."""
 
     name: str
-    """Unique on its page; also the stem of the CSV file."""
+    """Unique on its page and a `safe.slug`; also the stem of the CSV file, and what its ids begin with."""
     title: str
     finding: str
     """What the chart shows, in words: its text alternative."""
@@ -94,7 +95,7 @@ def table(chart: Chart) -> str:
     """Return a chart's data as CSV, values as they are in the records."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows(_rows(chart))
+    writer.writerows(map(wording.inert_row, _rows(chart)))
     return out.getvalue()
 
 

@@ -8,7 +8,8 @@ from msgspec import Struct
 from bench import dataset_record, store
 from bench.cards import KINDS
 from bench.catalog import Catalog
-from bench.site import catalogue, model, pages
+from bench.errors import RecordError
+from bench.site import catalogue, model, pages, safe
 from bench.site.rendering import Rendered, plain, render
 
 MEASURING, ARCHITECTURE = "measuring.md", "architecture.md"
@@ -30,17 +31,20 @@ def gather(results: Path, catalog: Catalog) -> Site:
     reading = store.read(results)
     views = [model.view(suite, reading.records) for suite in reading.suites.values()]
     explored, broken = dataset_record.read(results)
-    problems = (
+    pictures, unsafe = _pictures(reading)
+    found = (
         *reading.problems,
         *broken,
         *_orphans(reading),
+        *unsafe,
         *(problem for view in views for problem in view.problems),
     )
+    problems = tuple(safe.line(problem) for problem in found)
     makers = pages.made_by(reading.records)
     site = [pages.home(views, problems), pages.suites(views), *catalogue.pages(catalog, views, explored)]
     for view in views:
         site.append(pages.suite(view, tuple(p for p in problems if p.startswith(f"{results / view.suite.name}/"))))
-        site += [pages.cell(view, board, row, reading, makers) for board in view.boards for row in board.rows]
+        site += [pages.cell(view, board, row, reading, makers, pictures) for board in view.boards for row in board.rows]
     rendered = render(site, extra=(MEASURING, ARCHITECTURE))
     return Site(pages=rendered, navigation=_navigation(views), problems=problems)
 
@@ -51,6 +55,21 @@ def _orphans(reading: store.Reading) -> list[str]:
     return [
         f"{name}: records without a suite-*.json beside them; `bench run {name}` writes it" for name in sorted(homeless)
     ]
+
+
+def _pictures(reading: store.Reading) -> tuple[dict[str, str], list[str]]:
+    """Return what may be published of each diagnostic's picture, by the picture, and a line for each that may not."""
+    clean: dict[str, str] = {}
+    problems = []
+    for record in reading.records:
+        for name, diagnosis in record.diagnostics.items():
+            if diagnosis.picture_svg:
+                try:
+                    clean[diagnosis.picture_svg] = safe.picture(diagnosis.picture_svg)
+                except RecordError as error:
+                    place = reading.paths.get(id(record), record.cell_id)
+                    problems.append(f"{place}: picture of the diagnostic {name[:60]!r}: {error}; left out")
+    return clean, problems
 
 
 def _navigation(views: list[model.SuiteView]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Charts as inline SVG [heavy: matplotlib].
+"""Charts as the inside of an inline SVG [heavy: matplotlib]; the template `macros` writes the element.
 
 The page's own colours and fonts apply, so one picture serves the light and the dark scheme:
 matplotlib draws with the colours below, which are then replaced by CSS variables.
@@ -6,10 +6,11 @@ matplotlib draws with the colours below, which are then replaced by CSS variable
 
 import io
 import re
-from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
+from msgspec import Struct
 
 from bench.site.charts import Figure, Scatter
 from bench.site.plots import FONT_PT, GRID, INK, PALETTE, TIP, plot
@@ -34,11 +35,17 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw(figure: Figure) -> str:
-    """Return the chart as an SVG element; its ids begin with the figure's name.
+class Drawing(Struct, frozen=True):
+    """A drawn chart."""
 
-    Equal figures give equal text, byte for byte.
-    """
+    view_box: str
+    """As in the attribute `viewBox`: left, top, width, height."""
+    body: Markup
+    """SVG without ids."""
+
+
+def draw(figure: Figure) -> Drawing:
+    """Return the chart as SVG; equal figures give equal text, byte for byte."""
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": figure.name}):
         canvas = plot(figure.chart)
         out = io.StringIO()
@@ -46,20 +53,16 @@ def draw(figure: Figure) -> str:
     return _inline(out.getvalue(), figure)
 
 
-def _inline(text: str, figure: Figure) -> str:
+def _inline(text: str, figure: Figure) -> Drawing:
     """Make a file of matplotlib's part of a page: its colours, its fonts, its reading order."""
-    view = re.search(r'viewBox="[^"]*"', text)
+    view = re.search(r'viewBox="([^"]*)"', text)
     assert view is not None
     body = text[text.index("</defs>") + len("</defs>") : text.rindex("</svg>")]
     if isinstance(figure.chart, Scatter):
         for index, point in enumerate(figure.chart.points):
-            body = body.replace(f'<g id="{TIP}{index}">', f"<g><title>{escape(point.tip)}</title>")
+            tip = Markup("<g><title>{}</title>").format(point.tip)
+            body = body.replace(f'<g id="{TIP}{index}">', tip)
     for pattern, replacement in CLEANING:
         body = re.sub(pattern, replacement, body)
     body = re.sub("|".join(VARIABLES), lambda colour: VARIABLES[colour[0]], body)
-    title, finding = f"{figure.name}-title", f"{figure.name}-finding"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {view[0]} role="img" aria-labelledby="{title} {finding}">'
-        f'<title id="{title}">{escape(figure.title)}</title><desc id="{finding}">{escape(figure.finding)}</desc>'
-        f"{body.strip()}</svg>"
-    )
+    return Drawing(view_box=view[1], body=Markup(body.strip()))  # noqa: S704 - matplotlib escapes texts

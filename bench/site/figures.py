@@ -7,6 +7,7 @@ from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
 from bench.site.model import Board
 from bench.site.rows import Metric, Row
+from bench.site.safe import slug
 from bench.stats import Interval
 from bench.suite_record import SuiteRecord
 
@@ -120,7 +121,7 @@ def _curves(name: str, axis: str, curves: list[tuple[Record, Series]]) -> Figure
     unit = curves[0][1].unit
     runs = len({(record.seed, record.fold) for record, _ in curves})
     return Figure(
-        name=f"{axis}-{name}",
+        name=f"{axis}-{slug(name)}",
         title=f"{name.capitalize()} by {axis}",
         finding=f"Mean {name} at the last {axis}: {ends}.",
         caption=f"One line for each of {words.plural(runs, 'run')}; no smoothing.",
@@ -195,7 +196,7 @@ def diagnosis(name: str, found: Diagnosis) -> Figure | None:
     others = f", and {words.plural(len(lines) - MOST_NAMED, 'other curve')}" if len(lines) > MOST_NAMED else ""
     what = names[0] if len(names) == 1 else "value"
     return Figure(
-        name=f"diagnostic-{name}",
+        name=f"diagnostic-{slug(name)}",
         title=found.title,
         finding=f"{'; '.join(named)}{others}.",
         caption="The network of the first seed.",

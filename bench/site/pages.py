@@ -1,6 +1,7 @@
 """The pages of a site, each as a path, a template and what the template shows; no HTML here."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ from bench.site.charts import Figure
 from bench.site.deployments import machine
 from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
+from bench.site.safe import slug
 from bench.site.tables import confusions, faults, leaderboard, per_class, provenance, scores
 from bench.stats import Difference
 from bench.store import Reading
@@ -58,12 +60,12 @@ SUITES = "suites/index.md"
 
 def suite_path(name: str) -> str:
     """Return the path of a suite's page."""
-    return f"suites/{name}/index.md"
+    return f"suites/{slug(name)}/index.md"
 
 
 def cell_path(suite: str, cell_id: str) -> str:
     """Return the path of a cell's page."""
-    return f"suites/{suite}/{cell_id}.md"
+    return f"suites/{slug(suite)}/{slug(cell_id)}.md"
 
 
 def plugin_path(kind: str, name: str) -> str:
@@ -116,6 +118,7 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
             "facts": _facts(view),
             "machine": next((row.fastest.machine for row in view.rows if row.fastest), None),
             "faults": faults(view),
+            "again": again(view.suite),
             "problems": problems,
         },
         figures=tuple(chart for _, charts in boards for chart in charts),
@@ -123,13 +126,22 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
     )
 
 
-def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict[str, Record]) -> Page:
-    """Return a cell's page; `makers` is the record that made each artifact, by digest."""
+def cell(
+    view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict[str, Record], pictures: dict[str, str]
+) -> Page:
+    """Return a cell's page.
+
+    `makers` is the record that made each artifact, by digest; `pictures` is what may be published
+    of each diagnostic's picture, by the picture as recorded.
+    """
     shown = row.models[0] if row.models else None
+    commit = shown.provenance.commit if shown else None
     latency = figures.latencies(row)
-    diagnoses = [(name, found, figures.diagnosis(name, found)) for name, found in row.diagnoses.items()]
+    diagnoses = [
+        (found, figures.diagnosis(name, found), f"diagnostic-{slug(name)}.svg" if found.picture_svg in pictures else "")
+        for name, found in row.diagnoses.items()
+    ]
     charts = figures.learning_curves(row)
-    pictures = {f"diagnostic-{name}.svg": found.picture_svg for name, found, _ in diagnoses if found.picture_svg}
     return Page(
         path=cell_path(view.suite.name, row.cell.cell_id),
         title=row.cell.label,
@@ -145,7 +157,7 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "parent": _parent(view, row, makers),
             "settings": list(msgspec.structs.asdict(row.cell.cell.training).items()),
             "again": again(view.suite, row.cell),
-            "commit": shown.provenance.commit if shown and not shown.provenance.dirty else None,
+            "commit": shlex.quote(commit) if shown and not shown.provenance.dirty and commit else None,
             "charts": charts,
             "latency": latency,
             "diagnoses": diagnoses,
@@ -158,8 +170,8 @@ def cell(view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
         },
-        figures=(*charts, *([latency] if latency else []), *(chart for _, _, chart in diagnoses if chart)),
-        files={name: text for name, text in pictures.items() if text},
+        figures=(*charts, *([latency] if latency else []), *(chart for _, chart, _ in diagnoses if chart)),
+        files={file: pictures[found.picture_svg] for found, _, file in diagnoses if file and found.picture_svg},
     )
 
 
@@ -178,10 +190,10 @@ def only(suite: SuiteRecord, row: SuiteCell) -> str:
     return " and ".join(parts)
 
 
-def again(suite: SuiteRecord, row: SuiteCell) -> str:
-    """Return the command that runs one cell anew, as a shell takes it."""
-    expression = only(suite, row)
-    command = f"bench run {suite.name} --fresh"
+def again(suite: SuiteRecord, row: SuiteCell | None = None) -> str:
+    """Return the command that runs a suite or one of its cells anew, as a shell takes it."""
+    expression = only(suite, row) if row else ""
+    command = f"bench run {shlex.quote(suite.name)} --fresh"
     if not expression:
         return command
     escaped = re.sub(r'(["$`\\\\])', r"\\\1", expression)

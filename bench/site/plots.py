@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
-from math import nan
+from math import isfinite, nan
 
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from bench.site import words
+from bench.site import safe, words
 from bench.site.charts import Chart, Effect, Effects, Lines, Point, Scatter
 
 INK, GRID = "#010203", "#010204"
@@ -22,6 +22,10 @@ TIP = "tip"
 WIDTH_IN = 5.0
 FONT_PT = 9.0
 BOTTOM_IN = 0.45
+LABELS_IN = 2.2
+"""Room for labels beside a chart, at most."""
+LARGEST = 1e100
+"""Beyond, an axis with margins has no ends that a float holds."""
 MOST_INTERVALS = 40
 """With more points, those off the frontier are small and show no intervals."""
 POINTS = "offset points"
@@ -66,7 +70,7 @@ def _x_axis(axes: Axes, name: str, ticks: Iterable[float], text: Callable[[float
     axes.plot([0, 1], [0, 0], transform=axes.transAxes, color=INK, linewidth=0.6, clip_on=False)
     for place in places:
         axes.annotate(text(place), (place, 0), (0, -11), xycoords=at, textcoords=POINTS, ha="center")
-    axes.annotate(name, (0.5, 0), (0, -25), xycoords="axes fraction", textcoords=POINTS, ha="center")
+    axes.annotate(_short(name, WIDTH_IN), (0.5, 0), (0, -25), xycoords="axes fraction", textcoords=POINTS, ha="center")
 
 
 def _y_axis(axes: Axes, name: str, ticks: Iterable[float], text: Callable[[float], str]) -> None:
@@ -77,7 +81,7 @@ def _y_axis(axes: Axes, name: str, ticks: Iterable[float], text: Callable[[float
     axes.hlines(places, 0, 1, transform=at, colors=GRID, linewidth=0.6, zorder=0)
     for place in places:
         axes.annotate(text(place), (0, place), (-5, 0), xycoords=at, textcoords=POINTS, ha="right", va="center")
-    axes.annotate(name, (0, 1), (-25, 8), xycoords="axes fraction", textcoords=POINTS)
+    axes.annotate(_short(name, WIDTH_IN), (0, 1), (-25, 8), xycoords="axes fraction", textcoords=POINTS)
 
 
 def _limits(axes: Axes, margin_x: float, margin_y: float) -> None:
@@ -104,26 +108,28 @@ def _plain(value: float) -> str:
 
 def _lines(chart: Lines) -> Canvas:
     labels = list(dict.fromkeys(line.label for line in chart.lines))
-    axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + LETTER_IN * max(map(len, labels)))
-    if chart.log_y:
+    widest_in = min(LETTER_IN * max(map(len, labels), default=0), LABELS_IN)
+    axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + widest_in)
+    log_y = chart.log_y and any(y and y > 0 for line in chart.lines for y in line.y)
+    if log_y:
         axes.set_yscale("log")
     faint = len(chart.lines) > len(labels)
     ends: dict[str, list[float]] = {}
     for line in chart.lines:
         index = labels.index(line.label)
         axes.plot(
-            line.x,
-            [nan if value is None else value for value in line.y],
+            [_drawable(x) for x in line.x],
+            [_drawable(y) for y in line.y],
             color=PALETTE[index % len(PALETTE)],
             linestyle=STYLES[index // len(PALETTE) % len(STYLES)],
             linewidth=1.0 if faint else 1.6,
             marker="o" if len(line.x) == 1 else None,
         )
-        ends.setdefault(line.label, []).extend([value for value in line.y if value is not None][-1:])
+        ends.setdefault(line.label, []).extend([y for y in map(_drawable, line.y) if isfinite(y)][-1:])
     _limits(axes, 0.02, 0.06)
-    whole = all(x == int(x) for line in chart.lines for x in line.x)
+    whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
     _x_axis(axes, chart.x_label, _linear(axes.get_xlim(), whole=whole), _plain)
-    y_ticks = _logarithmic(axes.get_ylim()) if chart.log_y else _linear(axes.get_ylim())
+    y_ticks = _logarithmic(axes.get_ylim()) if log_y else _linear(axes.get_ylim())
     _y_axis(axes, chart.y_label, y_ticks, words.percent if chart.percent else _plain)
     means = {label: sum(values) / len(values) for label, values in ends.items() if values}
     _label_ends(axes, means, {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(labels)})
@@ -143,44 +149,59 @@ def _label_ends(axes: Axes, ends: dict[str, float], colours: dict[str, str]) -> 
     for label in reversed(ordered):
         places[label] = min(places[label], limit)
         limit = places[label] - gap
-        text = axes.text(1.015, places[label], label, transform=axes.transAxes, va="center", weight="bold")
+        text = axes.text(
+            1.015, places[label], _short(label, LABELS_IN), transform=axes.transAxes, va="center", weight="bold"
+        )
         text.set_color(colours[label])
 
 
 def _scatter(chart: Scatter) -> Canvas:
     axes = _axes(3.4)
     axes.set_xscale("log")
-    front = sorted((point for point in chart.points if point.best), key=lambda point: point.x)
+    shown = [(index, p) for index, p in enumerate(chart.points) if p.x > 0 and isfinite(_drawable(p.x + abs(p.y)))]
+    front = sorted((point for _, point in shown if point.best), key=lambda point: point.x)
     axes.plot([p.x for p in front], [p.y for p in front], color=PALETTE[0], linewidth=1, drawstyle="steps-post")
     crowded = len(chart.points) > MOST_INTERVALS
-    for index, point in enumerate(chart.points):
+    for index, point in shown:
         colour, marker, above = (PALETTE[0], "o", 3) if point.best else (PALETTE[1], "D", 2)
         if point.low is not None and point.high is not None and (point.best or not crowded):
-            axes.plot([point.x, point.x], [point.low, point.high], color=colour, linewidth=1, zorder=above)
+            axes.plot(
+                [point.x, point.x],
+                [_drawable(point.low), _drawable(point.high)],
+                color=colour,
+                linewidth=1,
+                zorder=above,
+            )
         wide = 5 if point.best or not crowded else 2.5
         axes.plot([point.x], [point.y], marker, color=colour, markersize=wide, zorder=above, gid=f"{TIP}{index}")
     _limits(axes, 0.15, 0.08)
     _x_axis(axes, chart.x_label, _logarithmic(axes.get_xlim()), _plain)
     _y_axis(axes, chart.y_label, _linear(axes.get_ylim()), words.percent if chart.percent else _plain)
-    _label_points(axes, chart.points)
+    _label_points(axes, [point for _, point in shown])
     return _canvas(axes)
 
 
-def _label_points(axes: Axes, points: tuple[Point, ...]) -> None:
+def _label_points(axes: Axes, points: list[Point]) -> None:
     """Label points where the text touches nothing, the frontier's first; the others keep their tooltip alone."""
     pixels = _pixels(axes)
     places = [(*axes.transData.transform((point.x, point.y)), point) for point in points]
     taken: list[Box] = [(x - 4 * pixels, y - 4 * pixels, x + 4 * pixels, y + 4 * pixels) for x, y, _ in places]
     frame = axes.bbox
     for x, y, point in sorted(places, key=lambda place: not place[2].best):
-        width, height = LETTER_IN * 72 * pixels * len(point.label), 1.1 * FONT_PT * pixels
+        label = _short(point.label, WIDTH_IN)
+        width, height = LETTER_IN * 72 * pixels * len(label), 1.1 * FONT_PT * pixels
         for dx, dy, side, share in CORNERS:
             left, bottom = x + dx * pixels - share * width, y + dy * pixels - height / 2
             box = (left, bottom, left + width, bottom + height)
             if frame.x0 <= left and box[2] <= frame.x1 and not any(_touch(box, other) for other in taken):
                 taken.append(box)
-                axes.annotate(point.label, (point.x, point.y), (dx, dy), textcoords=POINTS, ha=side, va="center")
+                axes.annotate(label, (point.x, point.y), (dx, dy), textcoords=POINTS, ha=side, va="center")
                 break
+
+
+def _drawable(value: float | None) -> float:
+    """Return a value that matplotlib can place, NaN for others, which leave a gap."""
+    return nan if value is None or abs(value) > LARGEST else value
 
 
 def _touch(a: Box, b: Box) -> bool:
@@ -190,22 +211,23 @@ def _touch(a: Box, b: Box) -> bool:
 def _effects(chart: Effects) -> Canvas:
     groups = [(name, list(rows)) for name, rows in groupby(chart.rows, key=lambda row: row.group)]
     lines = len(chart.rows) + len(groups)
-    left_in, right_in = min(0.3 + LETTER_IN * max(len(row.label) for row in chart.rows), 2.2), 1.1
+    left_in, right_in = min(0.3 + LETTER_IN * max(len(row.label) for row in chart.rows), LABELS_IN), 1.1
     axes = _axes(0.65 + 0.22 * lines, left_in=left_in, right_in=right_in, top_in=0.1)
     at = axes.get_yaxis_transform()
     edge = 0.05 - left_in / (WIDTH_IN - left_in - right_in)
     axes.axvline(0, color=INK, linewidth=0.8)
     y = 0
     for name, rows in groups:
-        axes.text(edge, y, name, transform=at, va="center", weight="bold")
+        axes.text(edge, y, _short(name, WIDTH_IN), transform=at, va="center", weight="bold")
         for row in rows:
             y += 1
             difference, colour = row.difference, _colour(row, chart.better)
             if difference.low is not None and difference.high is not None:
-                axes.plot([difference.low, difference.high], [y, y], color=colour, linewidth=1.4)
-            axes.plot([difference.value], [y], "o", color=colour, markersize=4.5)
+                axes.plot([_drawable(difference.low), _drawable(difference.high)], [y, y], color=colour, linewidth=1.4)
+            axes.plot([_drawable(difference.value)], [y], "o", color=colour, markersize=4.5)
             axes.text(-0.02, y, _short(row.label, left_in), transform=at, ha="right", va="center")
-            axes.text(1.02, y, words.difference(difference, chart.percent), transform=at, va="center")
+            amount = _short(words.difference(difference, chart.percent), right_in)
+            axes.text(1.02, y, amount, transform=at, va="center")
         y += 1
     _limits(axes, 0.05, 0)
     axes.set_ylim(lines - 0.5, -0.5)
@@ -215,8 +237,9 @@ def _effects(chart: Effects) -> Canvas:
 
 
 def _short(label: str, width_in: float) -> str:
-    """Return a label that fits a width, its end left out where it must be."""
+    """Return a label that fits a width on one line, its end left out where it must be."""
     most = int((width_in - 0.15) / LETTER_IN)
+    label = safe.visible(" ".join(label[: 10 * most].split()))
     return label if len(label) <= most else f"{label[: most - 1]}…"
 
 

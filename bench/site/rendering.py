@@ -1,7 +1,8 @@
 """Pages → HTML, by the Jinja templates beside this file.
 
-Everything is escaped unless it was made here: titles, labels and messages come from suite files
-and records. A link to a page that does not exist raises, so a site cannot have one.
+Everything is escaped unless it was made here, and what cannot be seen is made visible: titles,
+labels and messages come from suite files and records of strangers. A link to a page that does
+not exist raises, so a site cannot have one.
 """
 
 import os
@@ -9,22 +10,34 @@ import posixpath
 import re
 from base64 import b64encode
 from concurrent.futures import ProcessPoolExecutor
-from html import escape
+from html import escape, unescape
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import nh3
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown import Markdown
 from markupsafe import Markup
 from msgspec import Struct
 
 from bench import stats
-from bench.site import catalogue, charts, pages, words
+from bench.site import catalogue, charts, pages, safe, words
 from bench.site.charts import Figure
 from bench.site.pages import Page
 
+if TYPE_CHECKING:
+    from bench.site.drawing import Drawing
+
 FEW = 100
 """So many charts are drawn sooner than further processes have started."""
+
+
+TAGS = {
+    *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "a", "ul", "ol", "li"),
+    *("h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+}
+"""What a description may be made of; `h1` is the page's own."""
 
 
 class Rendered(Struct, frozen=True):
@@ -33,7 +46,7 @@ class Rendered(Struct, frozen=True):
     title: str
     html: str
     headings: tuple[tuple[str, str], ...]
-    """Id and text of each section's heading."""
+    """Id and text of each section's heading; unlike `html` not escaped, as `title`."""
     hide: tuple[str, ...]
     searchable: bool
     files: dict[str, str]
@@ -60,8 +73,15 @@ def markdown(text: str) -> Markup:
     reader.preprocessors.deregister("html_block")
     for pattern in ("html", "image_link", "image_reference", "short_image_ref"):
         reader.inlinePatterns.deregister(pattern)
-    html = reader.convert(text)
-    return Markup(re.sub(r'href="(?!https?:|#)[^"]*"', "", html))  # noqa: S704 - what could carry a script is gone
+    clean = nh3.clean(
+        reader.convert(text), tags=TAGS, attributes={"a": {"href"}}, attribute_filter=_absolute, link_rel=None
+    )
+    return Markup(clean)  # noqa: S704 - nothing but these tags is left
+
+
+def _absolute(tag: str, attribute: str, value: str) -> str | None:
+    """Drop links that lead elsewhere than to the web; a page's own are written by templates."""
+    return value if value.startswith(("https://", "http://")) else None
 
 
 def inline(text: str) -> Markup:
@@ -70,7 +90,7 @@ def inline(text: str) -> Markup:
     return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
-def _render(environment: Environment, page: Page, known: set[str], drawn: dict[str, str]) -> Rendered:
+def _render(environment: Environment, page: Page, known: set[str], drawn: dict[str, "Drawing"]) -> Rendered:
     folder = destination(page.path)
 
     def link(path: str) -> str:
@@ -82,7 +102,7 @@ def _render(environment: Environment, page: Page, known: set[str], drawn: dict[s
         page=page,
         link=link,
         exists=lambda path: path in known,
-        svg=lambda figure: Markup(drawn[figure.name]),  # noqa: S704 - made by bench.site.drawing, which escapes
+        drawn=lambda figure: drawn[figure.name],
         **page.context,
     )
     tables = {f"{figure.name}.csv": charts.table(figure.chart) for figure in page.figures}
@@ -91,12 +111,12 @@ def _render(environment: Environment, page: Page, known: set[str], drawn: dict[s
         html=html,
         hide=page.hide,
         searchable=page.searchable,
-        headings=tuple(re.findall(r'<h2 id="([^"]+)">(.*?)<a', html)),
+        headings=tuple((anchor, unescape(text)) for anchor, text in re.findall(r'(?s)<h2 id="([^"]+)">(.*?)<a', html)),
         files={posixpath.join(folder, name): text for name, text in {**tables, **page.files}.items()},
     )
 
 
-def _draw(figures: list[Figure]) -> list[str]:
+def _draw(figures: list[Figure]) -> list["Drawing"]:
     """Draw all charts, by several processes where there are many."""
     from bench.site.drawing import draw
 
@@ -114,6 +134,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=lambda value: safe.visible(value) if isinstance(value, str) else value,
     )
     environment.globals |= {"words": words, "fewest_seeds": stats.FEWEST_SEEDS}
     environment.globals["paths"] = {
@@ -129,5 +150,8 @@ def _environment() -> Environment:
 
 
 def plain(title: str) -> str:
-    """Return a title that is safe where Material writes it without escaping: in <title>, header and navigation."""
-    return escape(title.replace("<", "‹").replace(">", "›"), quote=False)
+    """Return a title that is safe where Material writes it without escaping: in <title>, header and navigation.
+
+    Entities alone would not do, since Material's templates undo them in attributes.
+    """
+    return escape(safe.visible(title).translate(str.maketrans("<>\"'", "‹›”’")))

@@ -5,6 +5,7 @@ import io
 
 from msgspec import Struct
 
+from bench import wording
 from bench.records import Record
 from bench.site import words
 from bench.site.model import SuiteView
@@ -185,7 +186,13 @@ def leaderboard(view: SuiteView) -> str:
             rank, cell = board.ranks.get(row.cell.cell_id), row.cell
             metric = board.metric.name
             writer.writerow(
-                [board.dataset, rank, cell.label, cell.cell_id, metric, *score, *map(row.mean, costs), *timing]
+                [
+                    *map(wording.inert, (board.dataset, rank or "", cell.label, cell.cell_id)),
+                    metric,
+                    *score,
+                    *map(row.mean, costs),
+                    *timing,
+                ]
             )
     return out.getvalue()
 

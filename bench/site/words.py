@@ -7,6 +7,8 @@ from bench.wording import MINUS
 
 NBSP = "\u00a0"
 NONE = "–"
+MOST_PLACES = 6
+MOST_IN_FULL = 1e15
 SHARES = frozenset(
     {
         "accuracy",
@@ -29,7 +31,7 @@ SHARES = frozenset(
 
 def percent(share: float, decimals: int | None = None) -> str:
     """Return a proportion in percent; with `decimals` None, without trailing zeros."""
-    text = f"{100 * share:.4g}" if decimals is None else f"{100 * share:.{decimals}f}"
+    text = f"{100 * share:.4g}" if decimals is None else _written(100 * share, f".{decimals}f")
     return f"{text.replace('-', MINUS)}{NBSP}%"
 
 
@@ -87,8 +89,8 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return NONE
     scaled, unit = (1000 * value, "µs") if value < 0.1 else (value, "ms")
-    places = max(2 - floor(log10(scaled)), 0) if scaled > 0 else 0
-    return f"{scaled:,.{places}f}{NBSP}{unit}"
+    places = min(max(2 - floor(log10(scaled)), 0), MOST_PLACES) if scaled > 0 else 0
+    return f"{_written(scaled, f',.{places}f')}{NBSP}{unit}"
 
 
 def rate(value: float | None) -> str:
@@ -103,7 +105,7 @@ def seconds(value: float | None) -> str:
     if value < 120:
         return f"{_digits(value, 3)}{NBSP}s"
     minutes = value / 60
-    return f"{minutes:.0f}{NBSP}min" if minutes < 120 else f"{minutes / 60:.1f}{NBSP}h"
+    return f"{minutes:.0f}{NBSP}min" if minutes < 120 else f"{_written(minutes / 60, '.1f')}{NBSP}h"
 
 
 def size(value: float | None) -> str:
@@ -118,7 +120,7 @@ def compact(value: float | None) -> str:
 
 def count(value: float | None) -> str:
     """Return a count in full."""
-    return NONE if value is None else f"{value:,.0f}"
+    return NONE if value is None else _written(value, ",.0f")
 
 
 def measured(name: str, unit: str, value: float | None) -> str:
@@ -145,13 +147,13 @@ def plural(n: int, noun: str) -> str:
 def _places(half: float, in_percent: bool) -> int:
     """Return how many decimals a value with an interval of this half width deserves."""
     fewest, most = (1, 2) if in_percent else (0, 4)
-    if half <= 0:
+    if half <= 0 or not isfinite(half):
         return fewest if in_percent else 3
     return min(max(1 - floor(log10(half)), fewest), most) if half < 0.1 or not in_percent else fewest
 
 
 def _fixed(value: float, places: int) -> str:
-    text = f"{value:,.{places}f}"
+    text = _written(value, f",.{places}f")
     return text.lstrip("-") if not float(text.replace(",", "")) else text.replace("-", MINUS)
 
 
@@ -159,8 +161,13 @@ def _digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
     places = max(digits - 1 - floor(log10(abs(value))), 0)
-    text = f"{value:,.{min(places, 6)}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+    text = _written(value, f",.{min(places, MOST_PLACES)}f")
+    return (text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text).replace("-", MINUS)
+
+
+def _written(value: float, form: str) -> str:
+    """Return a number in a form of `format`, in powers of ten where that would be a line of digits."""
+    return f"{value:{form}}" if abs(value) < MOST_IN_FULL else f"{value:.4g}"
 
 
 def _prefixed(value: float | None, unit: str) -> str:
@@ -169,5 +176,5 @@ def _prefixed(value: float | None, unit: str) -> str:
     for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= scale:
             places = max(2 - floor(log10(abs(value) / scale)), 0)
-            return f"{value / scale:,.{places}f}{NBSP}{prefix}{unit}"
+            return f"{_written(value / scale, f',.{places}f')}{NBSP}{prefix}{unit}"
     return f"{_digits(value, 3)}{NBSP}{unit}".strip()

@@ -204,7 +204,7 @@ def test_equal_figures_give_equal_pictures() -> None:
 def test_chart_takes_its_colours_from_the_page() -> None:
     suite, records = sample_suites.digits_suite()
     row = model.view(suite, records).boards[0].rows[0]
-    picture = drawing.draw(figures.learning_curves(row)[0])
+    picture = drawing.draw(figures.learning_curves(row)[0]).body
     assert "currentColor" in picture
     assert "var(--bench-0" in picture
     assert "#010203" not in picture

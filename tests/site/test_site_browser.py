@@ -15,7 +15,6 @@ import sample_suites
 
 from bench import store
 from bench.catalog import Catalog
-from bench.errors import BenchError
 from bench.records import Use
 from bench.site import build
 from bench.site.adapter import SiteReport
@@ -89,13 +88,6 @@ def test_all_pages_are_written(built: tuple[Path, SiteReport]) -> None:
     assert (output / "suites/digits/leaderboard.csv").read_text().count("\n") == 8
 
 
-def test_other_folders_are_never_emptied(tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("keep")
-    with pytest.raises(BenchError, match="would be emptied"):
-        build(tmp_path / "results", tmp_path, Catalog())
-    assert (tmp_path / "precious.txt").exists()
-
-
 def test_titles_stay_text_in_the_frame_too(tmp_path: Path) -> None:
     hostile = "</title><script>alert('x')</script>"
     suite = msgspec.structs.replace(factory.suite_record(), title=hostile)
@@ -161,6 +153,54 @@ def test_leaderboard_sorts_by_a_pressed_heading(address: str, browser: "playwrig
     heading.get_by_role("button").click()
     assert heading.get_attribute("aria-sort") == "descending"
     assert page.locator(".bench-board tbody tr:last-child th").inner_text() == "resnet20 · plain"
+    page.close()
+
+
+@needs_browser
+def test_frame_works_under_its_policy(
+    address: str, built: tuple[Path, SiteReport], browser: "playwright.Browser"
+) -> None:
+    """Search, the palette's toggle and copying go on, and no script or style of the frame is refused."""
+    cell = next(path.name for path in sorted((built[0] / "suites/digits").iterdir()) if path.is_dir())
+    for path in ("", "suites/digits/", f"suites/digits/{cell}/", "404.html"):
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        refused: list[str] = []
+        page.on("console", lambda message, refused=refused: refused.append(message.text))
+        page.goto(address + path)
+        page.locator("label[for=__palette_1]:visible").click()
+        page.locator("label[for=__palette_2]:visible").click()
+        assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+        page.reload()
+        assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+        copy = page.locator(".md-code__button, .md-clipboard")
+        if path.count("/") == 3:
+            copy.first.click(force=True)
+            page.wait_for_function("navigator.clipboard.readText().then(text => text.includes('bench run digits'))")
+        if path != "404.html":  # whose links begin at the host's root
+            page.locator(".md-search__input").focus()
+            page.keyboard.type("augment", delay=20)
+            page.locator(".md-search-result__item").first.wait_for()
+        context.close()
+        assert refused == [], path
+
+
+@needs_browser
+def test_a_script_in_a_page_is_refused(address: str, browser: "playwright.Browser") -> None:
+    """Were a text of a record ever written unescaped, the policy would still stop it."""
+    page = browser.new_page()
+
+    def inject(route: "playwright.Route") -> None:
+        html = route.fetch().text()
+        bad = "<script>window.bad = 1</script><img src=x onerror='window.bad = 1'><a id=j href='javascript:bad=1'>j</a>"
+        route.fulfill(body=html.replace("<article", bad + "<article", 1), content_type="text/html")
+
+    page.route(address, inject)
+    page.goto(address)
+    assert page.locator("#j").count() == 1
+    page.locator("#j").click(force=True)
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.bad") is None
     page.close()
 
 
