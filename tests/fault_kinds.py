@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,7 @@ KINDS: dict[str, Callable[[], object]] = {
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "memory": _memory,
     "raise": lambda: 1 / 0,
+    "hang": lambda: time.sleep(600),
     "full": _full,
     "read_only": _read_only,
 }

@@ -39,30 +39,30 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> bo
     """
     catalog = Catalog(plugins)
     plain = catalog.plain(use)
-    with visible():
-        dataset = _load(use, catalog, home)
-        verified = dataset.verified
-        known = dataset_record.find(results, plain, dataset.source)
-        if known is None or known.verified != verified or catalog.paths("datasets", plain):
-            try:
-                found = explore(plain, dataset)
-                if known is None or known.parts != found.parts:  # files may be other ones of equal content
-                    dataset_record.write(results, found)
-            except (ArithmeticError, DataError, TypeError, ValueError) as error:  # no reason not to train
+    dataset = _load(use, catalog, home)
+    verified = dataset.verified
+    known = dataset_record.find(results, plain, dataset.source)
+    if known is None or known.verified != verified or catalog.paths("datasets", plain):
+        try:
+            found = explore(plain, dataset)
+            if known is None or known.parts != found.parts:  # files may be other ones of equal content
+                dataset_record.write(results, found)
+        except (ArithmeticError, DataError, TypeError, ValueError) as error:  # no reason not to train
+            with visible():
                 print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
     return verified
 
 
 def look(use: Use, plugins: tuple[Path, ...], home: Home) -> DatasetRecord:
     """Return what there is to know of a dataset; raise DataError for one that cannot be loaded."""
-    with visible():
-        return explore(use, _load(use, Catalog(plugins), home))
+    return explore(use, _load(use, Catalog(plugins), home))
 
 
 def _load(use: Use, catalog: Catalog, home: Home) -> data.Dataset:
     """Load a dataset as published, whatever its plugin may raise."""
     try:
-        return data.load(decoded.loader(catalog, use, home), use.name, catalog.given("datasets", use))
+        with visible():  # the progress of a download
+            return data.load(decoded.loader(catalog, use, home), use.name, catalog.given("datasets", use))
     except DataError:
         raise
     except MemoryError as error:

@@ -94,3 +94,62 @@ def test_a_dataset_that_answers_wrongly_is_named(tmp_path: Path, answer: str, sa
 def test_a_door_that_cannot_be_called_is_refused_by_the_plan(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(PluginError, match=says):
         own(tmp_path, "techniques", text).card("techniques", name(tmp_path))
+
+
+RAISES = {
+    "batch": """
+def batch(x, y, seed):
+    raise ValueError("mine: " + "no luck " * 200)
+""",
+    "loss": """
+def loss(inner, trainer):
+    return lambda x, y, outputs: [][0]
+""",
+    "model": """
+import keras
+
+class Odd(keras.layers.Layer):
+    def call(self, x, training=None):
+        if training:
+            raise ValueError("mine: odd")
+        return x
+
+def model(model):
+    return keras.Model(model.inputs, Odd()(model.output))
+""",
+    "callbacks": """
+import keras
+
+class Odd(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise RuntimeError("\\udc80 half a character")
+
+def callbacks(trainer):
+    return [Odd()]
+""",
+}
+CAUSES = {
+    "batch": ("ValueError", "mine: no luck"),
+    "loss": ("IndexError", "list index out of range"),
+    "model": ("ValueError", "mine: odd"),
+    "callbacks": ("RuntimeError", "\\udc80 half a character"),
+}
+
+
+@pytest.mark.slow
+def test_what_a_plugin_raises_is_told_as_it_was_said(tmp_path: Path) -> None:
+    for door, text in RAISES.items():
+        (tmp_path / "techniques").mkdir(exist_ok=True)
+        (tmp_path / "techniques" / f"raises_{door}.py").write_text(f'"""Mine"""\n\n{text}\n')
+    recipes = ", ".join(f"{door}: [raises_{door}]" for door in RAISES)
+    text = (
+        f"title: T\ndatasets: [digits]\narchitectures: [perceptron]\nrecipes: {{{recipes}}}\ntraining: {{epochs: 1}}\n"
+    )
+    made = workbench.run(tmp_path, text + "seeds: [0]\nmeasure: {runtimes: []}\n", Catalog([tmp_path]))
+    told = {one.cell.techniques[0].name.removeprefix("raises_"): one.error for one in made}
+    for door, (kind, message) in CAUSES.items():
+        error = told[door]
+        assert error is not None
+        assert (error.type, error.message[: len(message)]) == (kind, message)
+        assert len(error.message) < 400
+        assert f"raises_{door}.py" in (error.traceback or "")
