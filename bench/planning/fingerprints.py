@@ -24,6 +24,7 @@ PLUMBING = {
     "stats",
     "store",
     "tasks",
+    "work/answers",
 }
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 TRAINING = (

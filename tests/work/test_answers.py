@@ -1,10 +1,13 @@
 """What plugins answer is looked at where it comes back: one line with the plugin, the door and what was wanted."""
 
+import re
 from pathlib import Path
 
 import pytest
 import workbench
+from conftest import ROOT
 
+from bench.cards import DOORS
 from bench.catalog import Catalog
 from bench.errors import DataError, PluginError
 
@@ -153,3 +156,17 @@ def test_what_a_plugin_raises_is_told_as_it_was_said(tmp_path: Path) -> None:
         assert (error.type, error.message[: len(message)]) == (kind, message)
         assert len(error.message) < 400
         assert f"raises_{door}.py" in (error.traceback or "")
+
+
+@pytest.mark.slow
+def test_the_guides_example_of_every_door_works(tmp_path: Path) -> None:
+    (text,) = re.findall(r'```python\n("""All doors.*?)```', (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    (tmp_path / "techniques").mkdir()
+    (tmp_path / "techniques" / "all_doors.py").write_text(text)
+    catalog = Catalog([tmp_path])
+    assert set(catalog.card("techniques", "all_doors").doors) == set(DOORS["techniques"])
+    suite = "title: T\ndatasets: [digits]\narchitectures: [mlp]\nrecipes: {all: [all_doors]}\n"
+    suite += "training: {epochs: 2}\nseeds: [0]\nmeasure: {runtimes: []}\n"
+    made = workbench.run(tmp_path, suite, catalog)
+    assert [(one.node, one.status) for one in made] == [("train", "finished"), ("derive", "finished")]
+    assert made[1].value("more_epochs") == 1
