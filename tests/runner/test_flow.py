@@ -102,6 +102,24 @@ def test_all_nodes_leave_a_record_and_a_second_run_does_nothing(
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_the_end_of_a_run_says_what_failed_now_and_before_what_cannot_work_and_how_to_see_it(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"[0.001, {fake_worker.RAISES}]")
+    told = capsys.readouterr().out
+    assert "4 failed; see them with: bench show RUN; again: bench run mine --retry-failed" in told
+    assert told.rstrip().endswith("see it all with: bench site serve --plugins " + str(ROOT / "tests" / "plugins"))
+    assert run(f"[0.001, {fake_worker.RAISES}]")
+    assert "4 failed, 4 of them before and not tried again; see them with" in capsys.readouterr().out
+
+    Path("suites/mine.yaml").write_text(
+        written().replace("[mlp]", "[mlp, lenet5]").replace('["prune(sparsity=0.5)"]', "[dropout]")
+    )
+    read = suite.read(Path("suites/mine.yaml"), CATALOG)
+    execute(read, planning.make(read, CATALOG, Path("results"), home().artifacts))
+    assert "lenet5 · baseline cannot work: " in capsys.readouterr().out
+
+
 def test_pooled_timings_carry_percentiles_with_enough_samples_only(workplace: Path) -> None:
     run(timed=True, only="recipe=baseline and seed=0")
     (timed,) = [record for record in reading().records if record.node == "measure"]
