@@ -149,6 +149,11 @@ class Home(Struct, frozen=True):
         return self.root / "scratch" / self.session
 
     @property
+    def temporary(self) -> Path:
+        """Where workers have their temporary files, which a killed process leaves behind."""
+        return self.scratch / "temporary"
+
+    @property
     def contents(self) -> Path:
         """Where the fingerprints of a person's own files are remembered."""
         return self.root / "contents.json"

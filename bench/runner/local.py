@@ -60,7 +60,7 @@ class Settings(Struct, frozen=True):
     def kind(self, threads: int, *, light: bool = False) -> Kind:
         """Return what the processes of nodes import, and under which variables."""
         modules = (self.timer,) if light else (self.worker, self.timer)
-        return Kind.of(*modules, variables=environment(self.backend, threads))
+        return Kind.of(*modules, variables=environment(self.backend, threads) | {"TMPDIR": str(self.home.temporary)})
 
 
 def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
@@ -73,6 +73,7 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
     if not due:
         ready()
         return []
+    settings.home.temporary.mkdir(parents=True, exist_ok=True)
     workers = Workers(settings.home.logs / "workers.log")
     workers.warm_up(settings.kind(settings.threads))
     leases = Leases(settings.results, settings.suite, settings.home.session, plan.seen)

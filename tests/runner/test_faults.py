@@ -61,6 +61,7 @@ def run(place: Path, tmp_path: Path, *words: str, **parts: object) -> subprocess
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
+    assert not list(tmp_path.glob("__autograph*")), "temporary files go with the run"
     return done
 
 
