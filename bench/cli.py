@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__
-from bench.errors import BAD_INPUT, BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError, shortened, told
+from bench.errors import BAD_INPUT, BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError, is_of_disk, shortened, told
 
 if TYPE_CHECKING:
     from bench.catalog import Catalog
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except OSError as error:
+        if error.filename is None and not is_of_disk(error):
+            raise
         print(f"bench: {shortened(told(error), MOST_CHARACTERS)}", file=sys.stderr)
         return BAD_INPUT
     return code
@@ -108,9 +110,14 @@ def run(options: argparse.Namespace) -> int:
     suite, catalog, made = _plan(options)
     if made.doubtful:
         survey(made.doubtful, catalog, options.results)
-        suite, catalog, made = _plan(options)
+        suite, catalog, made = _plan(options, told=True)
     settings = settings_of(suite, catalog, results=options.results, workers=options.workers, timeout_s=options.timeout)
-    stands_failed = run_suite(suite, made, catalog, settings)
+
+    def replan() -> "Plan":
+        options.fresh = options.retry_failed = False
+        return _plan(options, told=True)[2]
+
+    stands_failed = run_suite(suite, made, catalog, settings, replan)
     return FAILED if stands_failed else _name_problems(made.problems)
 
 
@@ -256,7 +263,8 @@ def clean(options: argparse.Namespace) -> int:
     return _name_problems(problems)
 
 
-def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
+def _plan(options: argparse.Namespace, *, told: bool = False) -> tuple["Suite", "Catalog", "Plan"]:
+    """Return the plan that options ask for; its notes are for a person, once."""
     from bench.planning import plan as planning
     from bench.planning import suite as suites
     from bench.query import Query
@@ -275,7 +283,7 @@ def _plan(options: argparse.Namespace) -> tuple["Suite", "Catalog", "Plan"]:
         need_artifacts=options.artifacts,
         backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
     )
-    for note in made.notes:
+    for note in () if told else made.notes:
         print(f"bench: {note}", file=sys.stderr)
     return suite, catalog, made
 

@@ -15,7 +15,7 @@ from bench.disk import write_atomic
 from bench.errors import RecordError
 from bench.limits import Created, Figure, NotNegative, require, require_equal_length, require_time
 from bench.records import SCHEMA, Use
-from bench.store import read_file
+from bench.store import checked, read_file
 
 FOLDER = "datasets"
 
@@ -146,7 +146,8 @@ def write(results: Path, record: DatasetRecord) -> Path:
     place = path(results, record.dataset, record.source)
     before = find(results, record.dataset, record.source)
     if before is None or msgspec.structs.replace(before, created=record.created) != record:
-        write_atomic(place, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+        text = checked(record, f"record of {record.dataset}")
+        write_atomic(place, msgspec.json.format(text, indent=1) + b"\n")
     return place
 
 

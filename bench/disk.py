@@ -33,9 +33,8 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes:
     # It may be another one by now; opening a pipe would wait, but for O_NONBLOCK.
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
-        _check(os.fstat(opened), path, most)
         with os.fdopen(opened, "rb", closefd=False) as file:
-            return file.read(most)
+            return file.read(_check(os.fstat(opened), path, most))
     finally:
         os.close(opened)
 

@@ -10,8 +10,8 @@
     ├── Diverged          –  the loss stopped being a finite number; becomes a record likewise
     └── NothingToCompare  3  a check without a single comparable pair
 
-An OSError is about a path that a person has named, as nearly all are, and is told in one line
-(`told`), too. Anything else that reaches the top is a bug and shows its traceback.
+An OSError that names a path, or says that there is no room, is told in one line (`told`), too.
+Anything else that reaches the top is a bug and shows its traceback.
 
 Exit codes of every verb: 0 fine; 1 a regression or a failed run; 2 bad input; 3 nothing
 comparable; 4 broken records were skipped; 130 interrupted.
@@ -94,6 +94,11 @@ def told(error: OSError) -> str:
     fault = error.strerror.lower() if error.strerror else str(error)
     cure = _CURES.get(error.errno or 0, "")
     return f"{place}{fault}{cure}"
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Tell whether the system says by the number alone what a person can mend."""
+    return error.errno in _CURES
 
 
 _CURES = {

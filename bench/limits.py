@@ -16,12 +16,12 @@ Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 """NumPy and Keras take no more than 32 bits."""
 FOLDS = 5
 Fold = Annotated[int, Meta(ge=0, lt=FOLDS)]
-NAME = r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}$"
+NAME = r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}$(?!\n)"
 Name = Annotated[str, Meta(pattern=NAME)]
-"""What a folder may be called on every system, and no hidden one: of a suite, of a cell."""
+"""Of a folder that is not hidden: a suite's, a cell's."""
 Created = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
 """UTC, ISO 8601."""
-Figure = Annotated[float, Meta(ge=-1e30, le=1e30)]
+Figure = Annotated[float, Meta(ge=-1e100, le=1e100)]
 """So far from what a float holds that sums and squares stay finite."""
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 MOST_BYTES = 64 * 2**20
@@ -41,7 +41,7 @@ METRICS = (
         "size_bytes",
     }
 )
-"""All that the harness says of a network; a technique may add others."""
+"""All that findings can be about; a technique of one's own may add others."""
 ROUNDING = 1e-9
 
 

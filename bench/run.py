@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,8 +19,8 @@ from bench.measure.hardware import hardware
 from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
 from bench.records import Record, Status, Use
-from bench.runner import local
-from bench.runner.leases import Leases
+from bench.runner import local, outcomes
+from bench.runner.leases import News
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.runner.workers import Kind, once
@@ -49,8 +49,13 @@ def settings_of(
     )
 
 
-def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settings) -> bool:
-    """Execute what is due, print what happened, and tell whether a run of the plan stands failed."""
+def run_suite(
+    suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settings, replan: Callable[[], Plan] | None = None
+) -> bool:
+    """Execute what is due, print what happened, and tell whether a run of the plan stands failed.
+
+    `replan` is asked when other runs of the suite have gone and left what needs their networks.
+    """
     settings.home.claim()
     console = Console()
     due = [step for step in plan.steps.values() if step.due]
@@ -63,9 +68,11 @@ def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settin
 
     if console.is_terminal and due:
         with LiveWatch(plan, settings.workers, console) as watch:
-            new = local.run(plan, settings, watch, ready)
+            new, is_left = local.run(plan, settings, watch, ready)
     else:
-        new = local.run(plan, settings, PlainWatch(plan, settings.workers, console), ready)
+        new, is_left = local.run(plan, settings, PlainWatch(plan, settings.workers, console), ready)
+    if is_left and new and replan is not None:
+        return run_suite(suite, replan(), catalog, settings, replan)
     new += _keep_unsupported(plan, settings)
     standing = _standing(plan, new)
     if due:
@@ -81,7 +88,7 @@ def run_suite(suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settin
     lines.append(f"see it all with: {_serve(settings)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return bool(broken)
+    return bool(broken) or is_left
 
 
 def _unsupported(plan: Plan, new: list[Record]) -> list[tuple[str, str]]:
@@ -122,10 +129,10 @@ def _intention(plan: Plan, due: list[Step], workers: int) -> str:
 def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
     """Leave a record for each cell that cannot work, unless there is one."""
     made = []
-    others = Leases(settings.results, settings.suite, settings.home.session, plan.seen)
+    others = News(settings.results, settings.backend, plan.seen)
     for step in plan.steps.values():
         if step.status == "unsupported" and step.record is None and step.node.kind in {"train", "derive"}:
-            if others.news(step.node):
+            if others.of(step.node):
                 continue
             task = local.task_of(step.node, settings, threads=settings.threads)
             kind = "ParentFailed" if step.node.parents else "Unsupported"
@@ -169,7 +176,7 @@ def survey(uses: Iterable[Use], catalog: Catalog, results: Path) -> None:
     for use in uses:
         arguments = (use, catalog.folders, results, place)
         job = once(kind, place.logs / "workers.log", "bench.work.exploration:survey", *arguments)
-        if local.loaded(use, job) is False:
+        if outcomes.loaded(use, job) is False:
             print(f"bench: {use}: its files are not the published ones; what was made of them stands", file=sys.stderr)
 
 
@@ -179,7 +186,7 @@ def look(use: Use, catalog: Catalog) -> DatasetRecord:
     place.claim()
     kind = Kind.of("bench.work.exploration", variables={})
     job = once(kind, place.logs / "workers.log", "bench.work.exploration:look", use, catalog.folders, place)
-    found: DatasetRecord = local.loaded(use, job)
+    found: DatasetRecord = outcomes.loaded(use, job)
     return found
 
 

@@ -157,11 +157,16 @@ def write(results: Path, record: Record) -> Path:
 
 def encode(record: Record) -> bytes:
     """Return a record as JSON; raise RecordError for one that could not be read again, such as one with NaN in it."""
+    return checked(record, f"{record.node} record of {record.cell_id}")
+
+
+def checked(record: Struct, what: str) -> bytes:
+    """Return any kind of record as JSON; raise RecordError if it holds what no record can."""
     try:
         text = msgspec.json.encode(record)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RecordError(f"{record.node} record of {record.cell_id}: {error}") from error
-    upgrades.decode(text, Record, f"{record.node} record of {record.cell_id}")
+        msgspec.json.decode(text, type=type(record))
+    except (TypeError, ValueError, OverflowError) as error:  # ValidationError is a ValueError
+        raise RecordError(f"{what}: no record can hold it: {error}") from error
     return text
 
 

@@ -46,7 +46,7 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     against: str
     metric: str = "accuracy"
     expect: Literal["higher", "lower", "equal"] = "higher"
-    by: Annotated[float, msgspec.Meta(ge=0, le=1e30)] = 0.0
+    by: Annotated[float, msgspec.Meta(ge=0, le=1e100)] = 0.0
     """Smallest difference that counts, in the metric's own unit; for `equal`, the largest allowed."""
 
 

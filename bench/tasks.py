@@ -98,18 +98,19 @@ class Home(Struct, frozen=True):
 
     def claim(self) -> None:
         """Make the folder, with a tag that says whose it is; raise BenchError for one of somebody else's."""
-        tag = self.root / TAG
-        mine = not self.root.exists() or self.root.name == ".bench" or not any(self.root.iterdir())
-        if not mine and not self.is_claimed:
-            raise BenchError(f"{self.root}: holds something else than bench's networks; name another in BENCH_HOME")
-        if not tag.exists():
-            write_atomic(tag, TAGGED)
+        self.root.mkdir(parents=True, exist_ok=True)
+        strange = [path for path in self.root.iterdir() if not path.name.startswith(f".{TAG}.")]  # drafts of others
+        if strange and not self.is_claimed:
+            cure = f"name another folder in BENCH_HOME, or copy {TAG} of another one of bench's into this"
+            raise BenchError(f"{self.root}: holds something else than bench's networks; {cure}")
+        if not (self.root / TAG).exists():
+            write_atomic(self.root / TAG, TAGGED)
 
     @property
     def is_claimed(self) -> bool:
-        """Tell whether the folder is bench's own, whose content may be deleted."""
+        """Tell whether the folder is bench's own, by its name or its tag, so that what is in it may be deleted."""
         try:
-            return disk.read(self.root / TAG).startswith(TAGGED)
+            return self.root.name == ".bench" or disk.read(self.root / TAG).startswith(TAGGED)
         except OSError:
             return False
 

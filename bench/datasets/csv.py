@@ -65,7 +65,6 @@ def load(
 
 
 def _labels(frame: pd.DataFrame, target: str, file: Path) -> tuple[Array, tuple[str, ...]]:
-    refuse_strays(frame, [target], file, "mend it, or give every class a name in words")
     labels, classes = pd.factorize(frame[target], sort=True)
     if len(classes) < 2:
         raise DataError(f"{file}: '{target}' has one value alone; there is nothing to learn")

@@ -15,7 +15,7 @@ from bench.planning.history import History
 from bench.planning.suite import Suite
 from bench.planning.tree import Tree
 from bench.query import Query, fields_of
-from bench.records import Use
+from bench.records import Record, Use
 from bench.store import Header
 from bench.suite_record import SuiteCell
 from bench.tasks import Node, run_id
@@ -197,7 +197,7 @@ class _Judge:
     def _verdict(self, node: Node) -> tuple[StepStatus, str, Header | None]:
         executions = self._tree.executions(node)
         if reason := self._tree.reasons.get(node.id):
-            kept = [header for header in executions if _cannot_work(header, self._tree.backend)]
+            kept = [header for header in executions if cannot_work(header, self._tree.backend)]
             return "unsupported", reason, kept[-1] if kept else None
         parents = [self.steps[name] for name in node.parents]
         for parent in parents:
@@ -205,7 +205,7 @@ class _Judge:
                 fault = "failed" if parent.status == "failed" else "cannot work"
                 return parent.status, f"its parent {parent.node.id} {fault}", executions[-1] if executions else None
         if node.kind == "measure":
-            before, executions = executions, [header for header in executions if self._is_here(header, node)]
+            before, executions = executions, [one for one in executions if is_here(one, node, self._tree.backend)]
             if before and not executions:
                 return "new", "not yet measured on this hardware with these runtime versions", None
         if not executions:
@@ -241,7 +241,7 @@ class _Judge:
     ) -> tuple[StepStatus, str, Header | None]:
         """Judge a node by those of its executions whose code says the same as today's."""
         backend = self._tree.backend
-        good = [header for header in standing if header.status == "finished" or _cannot_work(header, backend)]
+        good = [header for header in standing if header.status == "finished" or cannot_work(header, backend)]
         record = good[-1] if good else standing[-1]
         if node.id in self._fresh:
             return "stale", "asked for with --fresh", record
@@ -287,16 +287,18 @@ class _Judge:
     def _same_code(self, header: Header, node: Node) -> bool:
         return header.provenance.code == node.code or self._proofs.equal(header, node)
 
-    def _is_here(self, header: Header, node: Node) -> bool:
-        made = header.provenance
-        return (
-            made.hardware.fingerprint == hardware().fingerprint
-            and made.backend == self._tree.backend
-            and {name: made.packages.get(name) for name in node.packages} == node.packages
-        )
+
+def is_here(timed: Header | Record, node: Node, backend: str) -> bool:
+    """Tell whether a timing was taken on hardware and with versions like ours."""
+    made = timed.provenance
+    return (
+        made.hardware.fingerprint == hardware().fingerprint
+        and made.backend == backend
+        and {name: made.packages.get(name) for name in node.packages} == node.packages
+    )
 
 
-def _cannot_work(header: Header, backend: str) -> bool:
+def cannot_work(header: Header | Record, backend: str) -> bool:
     """Tell whether a record says that a node cannot work here; what lacked a package or a parent may work one day."""
     passing = header.error is not None and header.error.type in {"NotInstalled", "ParentFailed"}
     return header.status == "unsupported" and header.provenance.backend == backend and not passing

@@ -1,29 +1,31 @@
 """Who executes a node, where several runs share a results folder: a file a node, kept alive by its holder.
 
     results/.leases/<digest of the node>.json       host, process and session of the holder
+    results/.leases/run-<session>.json              the same of a run that has something to do
 
-A lease is free when its holder has released it or is gone: on one machine the process itself is
-looked for; from another one the file was not touched for a while, by the clock of the file system.
+A file counts for nothing when its holder is gone: on one machine the process itself is looked for;
+from another one the file was not touched for a while, by the clock of the file system.
 """
 
 import fcntl
 import os
 import platform
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-import psutil
 from msgspec import Struct
 
 from bench import disk, store
 from bench.errors import RecordError
 from bench.measure.hardware import hardware
+from bench.planning.plan import cannot_work, is_here
 from bench.records import Record
+from bench.runner.process import identity
 from bench.tasks import Node
 
 FOLDER = ".leases"
@@ -38,48 +40,43 @@ class Holder(Struct, frozen=True):
 
     host: str
     process: int
-    started: float
-    """Of the process, as process numbers come again."""
+    identity: str
+    """What tells it from a later process of that number."""
     session: str
     node: str = ""
     """For a person who looks."""
 
-    def is_gone(self, silent_s: float) -> bool:
-        """Tell whether nobody will finish what it holds; it last said something `silent_s` ago."""
-        if self.host != _host():
-            return silent_s > SILENCE_S
-        try:
-            return psutil.Process(self.process).create_time() != self.started
-        except psutil.NoSuchProcess:
-            return True
+    def is_gone(self, silent_s: Callable[[], float]) -> bool:
+        """Tell whether nobody will finish what it holds; `silent_s` says how long it has said nothing."""
+        if self.host != host():
+            return silent_s() > SILENCE_S
+        return identity(self.process) != self.identity
 
 
 @cache
-def _host() -> str:
+def host() -> str:
     """Return what has process numbers of its own: a machine, or a container of it."""
     space = Path("/proc/self/ns/pid")
     return f"{platform.node()} {space.readlink() if space.exists() else ''}".strip()
 
 
 class Leases:
-    """What this process holds and can take, and what others have done since its plan was made."""
+    """What this process holds, and what it can take."""
 
-    def __init__(self, results: Path, suite: str, session: str, seen: Iterable[str]) -> None:
-        """Hold nothing yet; `seen` are the names of the records that the plan knows."""
-        self._results = results
-        self._suite = suite
-        self._seen = set(seen)
+    def __init__(self, results: Path, session: str) -> None:
+        """Hold nothing yet."""
         self._folder = results / FOLDER
-        self._me = Holder(_host(), os.getpid(), psutil.Process().create_time(), session)
+        self._me = Holder(host(), os.getpid(), identity(os.getpid()) or "", session)
+        self._presence = self._folder / f"run-{session}.json"
         self._held: dict[str, Path] = {}
-        self._news: dict[store.NodeKey, Record] = {}
         self._over = threading.Event()
         self._beat = threading.Thread(target=self._live, daemon=True)
 
     def __enter__(self) -> "Leases":
-        """Make the folder, and say from now on that this process is alive."""
+        """Make the folder, and say from now on that this run is alive."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / ".gitignore").write_text("*\n", encoding="ascii")
+        disk.write_atomic(self._folder / ".gitignore", b"*\n")
+        disk.write_atomic(self._presence, msgspec.json.encode(self._me))
         self._beat.start()
         return self
 
@@ -88,16 +85,17 @@ class Leases:
         self._over.set()
         self._beat.join()
         for node in list(self._held):
-            self._release(node)
+            self.release(node)
+        self._presence.unlink(missing_ok=True)
 
     def take(self, node: Node) -> bool:
         """Take a node's lease unless somebody else has it; True for one that is held already."""
         if node.id in self._held:
             return True
-        path = self._path(node)
+        here = hardware().fingerprint if node.kind == "measure" else ""  # each machine has timings of its own
+        path = self._folder / f"{sha256(f'{node.id} {here}'.encode()).hexdigest()[:16]}.json"
         with self._alone():
-            holder = self._holder(path)
-            if holder is not None:
+            if self._holder(path) is not None:
                 return False
             path.unlink(missing_ok=True)
             with suppress(FileExistsError), path.open("xb") as file:  # where files cannot be locked one still wins
@@ -105,44 +103,39 @@ class Leases:
                 self._held[node.id] = path
         return node.id in self._held
 
-    def release(self, node: Node) -> None:
-        """Let go of a node; it has a record."""
-        self._release(node.id)
-
-    def news(self, node: Node) -> Record | None:
-        """Return what somebody else has recorded of a node since the plan was made, with the same code."""
-        for path in sorted((self._results / self._suite / node.cell_id).glob(f"{node.kind}*.json")):
-            if path.name in self._seen:
-                continue
-            self._seen.add(path.name)
-            with suppress(RecordError):
-                found = store.read_file(path, Record)
-                if found.provenance.code == node.code:
-                    self._news[store.key(found)] = found
-        does = node.measure or node.diagnostic
-        record = self._news.get(store.node_key(node.cell_id, node.kind, node.seed, node.fold, does))
-        if record is None or (node.kind == "measure" and record.provenance.hardware != hardware()):
-            return None
-        lacking = record.error is not None and record.error.type == "NotInstalled"
-        return None if lacking else record
-
-    def _release(self, node: str) -> None:
-        if path := self._held.pop(node, None):
+    def release(self, node: str) -> None:
+        """Let go of a node, by its id: it has a record, or somebody else may try."""
+        path = self._held.pop(node, None)
+        if path is not None and self._is_mine(path):
             path.unlink(missing_ok=True)
 
-    def _path(self, node: Node) -> Path:
-        here = hardware().fingerprint if node.kind == "measure" else ""  # each machine has timings of its own
-        return self._folder / f"{sha256(f'{node.id} {here}'.encode()).hexdigest()[:16]}.json"
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Say that this run has nothing to do but wait for others."""
+        self._presence.unlink(missing_ok=True)
+        yield
+        disk.write_atomic(self._presence, msgspec.json.encode(self._me))
+
+    def is_last(self) -> bool:
+        """Tell whether every other run has ended, is gone, or waits as well."""
+        others = (path for path in self._folder.glob("run-*.json") if path != self._presence)
+        return all(self._holder(path) is None for path in others)
 
     def _holder(self, path: Path) -> Holder | None:
-        """Return who has a lease and is alive."""
+        """Return whose a file is, if that one is alive."""
         try:
             holder = msgspec.json.decode(disk.read(path), type=Holder)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError):  # being written, or damaged
-            holder = Holder("", 0, 0.0, "")
-        return None if holder.is_gone(self._age_s(path)) else holder
+            holder = Holder("", 0, "", "")
+        return None if holder.is_gone(lambda: self._age_s(path)) else holder
+
+    def _is_mine(self, path: Path) -> bool:
+        """Tell whether a lease is still this run's: one that was silent for long has lost it."""
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(disk.read(path), type=Holder).session == self._me.session
+        return False
 
     def _age_s(self, path: Path) -> float:
         """Return how long ago a file was touched, by the clock of its file system."""
@@ -168,6 +161,36 @@ class Leases:
 
     def _live(self) -> None:
         while not self._over.wait(BEAT_S):
-            for path in list(self._held.values()):
+            for path in [self._presence, *self._held.values()]:
                 with suppress(OSError):
-                    os.utime(path)
+                    if self._is_mine(path):
+                        os.utime(path)
+
+
+class News:
+    """What others have recorded since a plan was made, as far as the plan would let it stand."""
+
+    def __init__(self, results: Path, backend: str, seen: Iterable[str]) -> None:
+        """Look at nothing yet; `seen` are the names of the records that the plan knows."""
+        self._results = results
+        self._backend = backend
+        self._seen = set(seen)
+        self._found: dict[store.NodeKey, list[Record]] = {}
+
+    def of(self, node: Node) -> Record | None:
+        """Return the newest record of a node that stands, or that says how it failed."""
+        for path in sorted(self._results.glob(f"*/{node.cell_id}/{node.kind}*.json")):
+            if path.name not in self._seen:
+                self._seen.add(path.name)
+                with suppress(RecordError):
+                    record = store.read_file(path, Record)
+                    self._found.setdefault(store.key(record), []).append(record)
+        does = node.measure or node.diagnostic
+        key = store.node_key(node.cell_id, node.kind, node.seed, node.fold, does)
+        told = [record for record in self._found.get(key, []) if self._tells(record, node)]
+        return max(told, key=lambda record: record.created, default=None)
+
+    def _tells(self, record: Record, node: Node) -> bool:
+        if record.provenance.code != node.code or (node.kind == "measure" and not is_here(record, node, self._backend)):
+            return False
+        return record.status != "unsupported" or cannot_work(record, self._backend)

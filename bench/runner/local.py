@@ -10,25 +10,26 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from bench import disk, store
 from bench.catalog import Catalog
-from bench.errors import BenchError, DataError, Unsupported, first_line, told
+from bench.errors import BenchError, told
 from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Series, Status, Use
+from bench.runner import outcomes
 from bench.runner.interrupt import Interrupt
-from bench.runner.leases import Leases
+from bench.runner.leases import Leases, News
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.process import environment
 from bench.runner.watch import Watch
-from bench.runner.workers import Died, Job, Kind, Late, Workers
-from bench.tasks import Home, Node, Progress, Sample, Task, failure, provenance, record
+from bench.runner.workers import Job, Kind, Workers
+from bench.tasks import Home, Node, Sample, Task, failure
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 24
@@ -63,35 +64,43 @@ class Settings(Struct, frozen=True):
         return Kind.of(*modules, variables=environment(self.backend, threads) | {"TMPDIR": str(self.home.temporary)})
 
 
-def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> list[Record]:
-    """Execute all that is due and return the new records; each is written as soon as it is there.
+def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> tuple[list[Record], bool]:
+    """Execute all that is due; return the new records, each written as soon as it was there, and whether some is left.
 
-    Raise DataError, before any compute, if a dataset is missing or damaged; call `ready` once if
-    none is.
+    What is left needs networks that other runs have made elsewhere, and that are gone: another
+    plan will have them made anew. Raise DataError, before any compute, if a dataset is missing or
+    damaged; call `ready` once if none is.
     """
     due = [step.node for step in plan.steps.values() if step.due]
     if not due:
         ready()
-        return []
+        return [], False
     settings.home.temporary.mkdir(parents=True, exist_ok=True)
     workers = Workers(settings.home.logs / "workers.log")
     workers.warm_up(settings.kind(settings.threads))
-    leases = Leases(settings.results, settings.suite, settings.home.session, plan.seen)
-    execution = _Execution(plan, settings, watch, workers, leases)
     try:
-        with hold(alone=False, waiting=watch.waiting, lock=IN_USE), leases:
-            execution.everything(due, ready)
+        with (
+            hold(alone=False, waiting=watch.waiting, lock=IN_USE),
+            Leases(settings.results, settings.home.session) as leases,
+            closing(workers),  # before what they write is somebody else's
+        ):
+            execution = _Execution(plan, settings, watch, workers, leases, due)
+            execution.everything(ready)
     finally:
-        workers.stop()  # or a process might still write to what is deleted now
+        workers.close()
         shutil.rmtree(settings.home.scratch, ignore_errors=True)
-    return execution.records
+    return execution.records, bool(execution.open)
 
 
 class _Execution:
     """What is known while a plan runs."""
 
-    def __init__(self, plan: Plan, settings: Settings, watch: Watch, workers: Workers, leases: Leases) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, watch: Watch, workers: Workers, leases: Leases, due: list[Node]
+    ) -> None:
         self.records: list[Record] = []
+        self.open = {node.id: node for node in due}
+        """What has no record yet, neither ours nor another run's."""
         self._interrupt = Interrupt()
         self._examples: dict[str, Path] = {}
         """What a prepared `measure` node is timed on."""
@@ -100,6 +109,7 @@ class _Execution:
         self._watch = watch
         self._workers = workers
         self._leases = leases
+        self._news = News(settings.results, settings.backend, plan.seen)
         self._catalog = Catalog(settings.plugins)
         self._made: dict[str, Artifact] = {}
         self._series: dict[str, tuple[Series, ...]] = {}
@@ -107,20 +117,21 @@ class _Execution:
             if not step.due and step.record is not None and step.record.artifact is not None:
                 self._made[name] = step.record.artifact
 
-    def everything(self, due: list[Node], ready: Callable[[], None]) -> None:
-        """Execute nodes: networks first, many at a time, then timings, with nothing else on the machine."""
+    def everything(self, ready: Callable[[], None]) -> None:
+        """Execute what is open: networks first, many at a time, then timings, with nothing else on the machine."""
         with hold(alone=False, waiting=self._watch.waiting), self._interrupt:
-            self._fetch({str(node.cell.dataset): node.cell.dataset for node in due})
+            self._fetch({str(node.cell.dataset): node.cell.dataset for node in self.open.values()})
             ready()
-        while due:
+        again = True
+        while again:
             with hold(alone=False, waiting=self._watch.waiting), self._interrupt:
-                elsewhere = self._networks(due)
-            measures = [node for node in due if node.id in self._examples]
+                self._networks()
+            measures = [node for node in self.open.values() if node.id in self._examples]
             for i in range(0, len(measures), MEASURED_TOGETHER):
                 with hold(alone=True, waiting=self._watch.waiting), self._interrupt:
                     self._measures(measures[i : i + MEASURED_TOGETHER])
             with self._interrupt:
-                due = self._left_by_others(elsewhere)
+                again = bool(self.open) and self._await_others()
 
     def _fetch(self, datasets: dict[str, Use]) -> None:
         """Make sure that every dataset is there and has a record."""
@@ -128,36 +139,37 @@ class _Execution:
         for use in datasets.values():
             arguments = (use, self._settings.plugins, self._settings.results, self._settings.home)
             job = self._ended(self._start(kind, "bench.work.exploration:survey", *arguments))
-            if loaded(use, job) is False:
+            if outcomes.loaded(use, job) is False:
                 self._watch.note(f"{use}: its files are not the published ones, and so every record will say")
 
-    def _networks(self, nodes: list[Node]) -> list[Node]:
-        """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents.
-
-        Return the `measure` nodes that another run has taken.
-        """
-        waiting = {node.id: node for node in nodes}
-        elsewhere: dict[str, Node] = {}
+    def _networks(self) -> None:
+        """Execute `train`, `derive` and `diagnose` nodes and prepare `measure` nodes, children after their parents."""
+        waiting = {name: node for name, node in self.open.items() if name not in self._examples}
         active: dict[Job, Task] = {}
         kind = self._settings.kind(self._settings.threads)
         while waiting or active:
-            waiting |= self._freed(elsewhere)
-            while len(active) < self._settings.workers and (node := self._next(waiting)):
-                del waiting[node.id]
-                if not self._take(node):
-                    if self._leases.news(node) is None:
-                        elsewhere[node.id] = node
+            elsewhere = []
+            for node in list(waiting.values()):
+                if len(active) >= self._settings.workers:
+                    break
+                if not self._can_start(node):
                     continue
+                if not self._take(node):
+                    elsewhere.append(node)
+                    continue
+                del waiting[node.id]
+                if node.id not in self.open:
+                    continue  # another run has done it
                 task = self._task(node, self._settings.threads)
                 does = "prepare" if node.kind == "measure" else "execute"
                 active[self._start(kind, f"{self._settings.worker}:{does}", task)] = task
                 if does == "execute":
                     self._watch.started(node)
-            if not active and not any(node.kind != "measure" for node in elsewhere.values()):
-                break  # the rest waits for networks that an earlier run has failed to make
+            if not active and all(node.kind == "measure" for node in elsewhere):
+                return  # the rest waits for networks that are not to be had here, or is with another run
             for job in self._workers.wait(TICK_S):
                 task = active.pop(job)
-                outcome = _outcome(job, task)
+                outcome = outcomes.outcome(job, task)
                 if isinstance(outcome, Record):
                     self._keep(task, outcome)
                     self._fail_children(task.node, waiting, outcome.status)
@@ -165,45 +177,43 @@ class _Execution:
                     self._examples[task.node.id] = outcome
             for task in active.values():
                 if task.node.kind != "measure":
-                    self._watch.progress(task.node, _progress(task))
+                    self._watch.progress(task.node, outcomes.progress(task))
             self._interrupt.check()
-        return list(elsewhere.values())
+
+    def _can_start(self, node: Node) -> bool:
+        return all(parent in self._made for parent in node.parents)
 
     def _take(self, node: Node) -> bool:
-        """Take a node that no other run executes, or has executed since the plan was made."""
-        if not self._leases.take(node):
+        """Take a node, or adopt what another run has recorded of it; False while another run executes it."""
+        if record := self._news.of(node):
+            self._adopt(node, record)
+        elif not disk.patiently(lambda: self._leases.take(node), self._watch.note, self._interrupt.check):
             return False
-        if (record := self._leases.news(node)) is None:
-            return True
-        self._leases.release(node)
-        self._adopt(node, record)
+        elif record := self._news.of(node):  # written before the lease was let go
+            self._leases.release(node.id)
+            self._adopt(node, record)
+        return True
+
+    def _await_others(self) -> bool:
+        """Wait for what other runs have taken; tell whether they have left something that can be done here."""
+        self._watch.note(f"{len(self.open)} nodes are with other runs; waiting for them")
+        with self._leases.waiting():
+            while self.open:
+                started = time.monotonic()
+                for node in list(self.open.values()):
+                    if record := self._news.of(node):
+                        self._adopt(node, record)
+                    elif self._can_start(node) and self._take(node):
+                        return True
+                if self._leases.is_last():
+                    return False
+                time.sleep(max(1.0, 20 * (time.monotonic() - started)))  # they may be timing something
+                self._interrupt.check()
         return False
 
-    def _freed(self, elsewhere: dict[str, Node]) -> dict[str, Node]:
-        """Take those of the nodes that others have taken which their holder left undone; adopt what is done."""
-        freed = {}
-        for name, node in list(elsewhere.items()):
-            if record := self._leases.news(node):
-                self._adopt(node, record)
-                del elsewhere[name]
-            elif self._leases.take(node):
-                freed[name] = elsewhere.pop(name)
-        return freed
-
-    def _left_by_others(self, nodes: list[Node]) -> list[Node]:
-        """Wait for what other runs time; return what they leave undone."""
-        elsewhere = {node.id: node for node in nodes}
-        if elsewhere:
-            self._watch.note(f"{len(elsewhere)} nodes are with another run; waiting for them")
-        while elsewhere:
-            if freed := self._freed(elsewhere):
-                return [*freed.values(), *elsewhere.values()]
-            time.sleep(1.0)
-            self._interrupt.check()
-        return []
-
     def _adopt(self, node: Node, record: Record) -> None:
-        """Take another run's record for our own; a network that is not on this machine has its children there."""
+        """Take another run's record for our own; what starts from a network of another machine is left to that one."""
+        del self.open[node.id]
         self.records.append(record)
         if record.artifact is not None and (self._settings.home.artifacts / record.artifact.file).exists():
             self._made[node.id] = record.artifact
@@ -232,7 +242,7 @@ class _Execution:
                         samples[task.node.id].append(outcome)
         for task in tasks:
             self._settle(task, samples[task.node.id])
-            self._keep(task, faults.get(task.node.id) or _measured(task, samples[task.node.id]))
+            self._keep(task, faults.get(task.node.id) or outcomes.measured(task, samples[task.node.id]))
 
     def _settle(self, task: Task, samples: list[Sample]) -> None:
         """Time a node in more processes, a few at most, as long as those that there are disagree."""
@@ -254,7 +264,7 @@ class _Execution:
         kind = self._settings.kind(task.threads, light=light)
         examples = self._examples[task.node.id]
         job = self._start(kind, f"{self._settings.timer}:sample", task, examples, alone=True)
-        outcome: Sample | Record = _outcome(self._ended(job), task)
+        outcome: Sample | Record = outcomes.outcome(self._ended(job), task)
         return outcome
 
     def _start(self, kind: Kind, function: str, *arguments: Any, alone: bool = False) -> Job:
@@ -267,18 +277,18 @@ class _Execution:
             self._interrupt.check()
         return job
 
-    def _next(self, waiting: dict[str, Node]) -> Node | None:
-        """Return a node whose parents are there."""
-        ready = (node for node in waiting.values() if all(parent in self._made for parent in node.parents))
-        return next(ready, None)
-
     def _fail_children(self, parent: Node, waiting: dict[str, Node], status: Status) -> None:
         """Record that a node's children cannot be executed: as failed, or as unsupported like their parent."""
         if status == "finished":
             return
         for node in [node for node in waiting.values() if parent.id in node.parents]:
-            if waiting.pop(node.id, None) is None or node.kind == "measure":
-                continue  # failed already by way of another parent; of timings the parent's record says why
+            if waiting.pop(node.id, None) is None:
+                continue  # failed already by way of another parent
+            if node.kind == "measure":
+                del self.open[node.id]  # of timings the parent's record says why
+                continue
+            if not self._take(node) or node.id not in self.open:
+                continue  # another run says so
             task = self._task(node, self._settings.threads)
             reason = f"{parent.id}, which it starts from, did not finish"
             status = "unsupported" if status == "unsupported" else "failed"
@@ -287,7 +297,8 @@ class _Execution:
 
     def _keep(self, task: Task, done: Record) -> None:
         self._write(done)
-        self._leases.release(task.node)
+        self._leases.release(task.node.id)
+        del self.open[task.node.id]
         self.records.append(done)
         if done.artifact is not None and done.status == "finished":
             self._made[task.node.id] = done.artifact
@@ -301,12 +312,15 @@ class _Execution:
         results = self._settings.results
         try:
             disk.patiently(lambda: store.write(results, done), self._watch.note, self._interrupt.check)
-        except OSError as error:
-            place = Path(tempfile.mkdtemp(prefix="keras-bench-"))
-            path = store.write(place, done)
-            raise BenchError(
-                f"{told(error)}; the record is {path}; move it to {results / path.relative_to(place)}"
-            ) from error
+        except (OSError, KeyboardInterrupt) as error:
+            fault = told(error) if isinstance(error, OSError) else f"{results}: full, and nobody waits any more"
+            for folder in (Path(tempfile.gettempdir()), self._settings.home.root, Path.home()):
+                with suppress(OSError):
+                    place = Path(tempfile.mkdtemp(prefix="keras-bench-", dir=folder))
+                    path = store.write(place, done)
+                    cure = f"the record is {path}; move it to {results / path.relative_to(place)}"
+                    raise BenchError(f"{fault}; {cure}") from error
+            raise
 
     def _task(self, node: Node, threads: int) -> Task:
         made = {name: self._made[name] for name in node.parents if name in self._made}
@@ -321,19 +335,6 @@ class _Execution:
             header = self._plan.steps[parent].record
             self._series[parent] = store.read_file(header.path, Record).series if header and header.path else ()
         return self._series[parent]
-
-
-def loaded(use: Use, job: Job) -> Any:
-    """Return what a job says of a dataset; raise DataError, whatever has become of it."""
-    try:
-        return job.result()
-    except Died as error:
-        fault = f"loading it ended its process with exit code {error.exitcode}; is there enough memory?"
-        raise DataError(f"{use}: {fault}") from error
-    except Late as error:
-        raise DataError(f"{use}: loading it took longer than its time limit; raise --timeout") from error
-    except RuntimeError as error:
-        raise DataError(f"{use}: its load: {first_line(error)}") from error
 
 
 def task_of(
@@ -357,43 +358,3 @@ def task_of(
         parents=parents or {},
         series=series,
     )
-
-
-def _outcome(job: Job, task: Task) -> Any:
-    """Return what the worker returned, or the record of what became of it."""
-    try:
-        return job.result()
-    except Late:
-        return failure(task, "timeout", "TimeoutError", "stopped after its time limit; raise --timeout")
-    except Died as died:
-        if died.exitcode == -9:
-            return failure(task, "out_of_memory", "Killed", "the worker was killed (signal 9), most likely for memory")
-        return failure(task, "failed", "WorkerDied", str(died))
-    except Unsupported as error:
-        return failure(task, "unsupported", type(error).__name__, str(error))
-    except MemoryError as error:
-        return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
-    except Exception as error:
-        return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
-
-
-def _measured(task: Task, samples: list[Sample]) -> Record:
-    from bench.measure.summary import summarize
-
-    summary = summarize(task, samples)
-    return record(
-        task,
-        "finished",
-        provenance=provenance(task, device=samples[0].device),
-        phases_s={"measure": round(sum(sample.duration_s for sample in samples), 3)},
-        measurements=summary.measurements,
-        series=summary.series,
-        timings=summary.timings,
-    )
-
-
-def _progress(task: Task) -> Progress | None:
-    try:
-        return msgspec.json.decode((task.folder / "progress.json").read_bytes(), type=Progress)
-    except (OSError, msgspec.DecodeError):
-        return None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 terminal: int | None = None
 """The file descriptor of the parent's stderr, in a worker."""
 
@@ -56,3 +58,18 @@ def visible() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(log, 2)
         os.close(log)
+
+
+def identity(pid: int) -> str | None:
+    """Return what tells a process from all that had its number before; None if it has ended."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.parent.parent.joinpath("self").exists():  # macOS
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            return None
+    try:
+        state, *fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in {"Z", "X"} else fields[18]  # when it started, in ticks since the machine did

@@ -131,8 +131,8 @@ class Workers:
                 done += self._abandon(server)
         return done
 
-    def stop(self) -> None:
-        """End all processes at once."""
+    def close(self) -> None:
+        """End all processes at once; there are none left at a second call."""
         for server in {job.server for job in self._running.values()} | set(self._servers.values()):
             server.stop()
         self._running.clear()
@@ -157,7 +157,7 @@ def once(kind: Kind, log: Path, function: str, *arguments: Any) -> Job:
             workers.wait(1.0)
         return job
     finally:
-        workers.stop()
+        workers.close()
 
 
 class _Server:

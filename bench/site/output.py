@@ -43,7 +43,7 @@ def replacing(output: Path, results: Path) -> Iterator[Path]:
             place.rename(former)
         try:
             draft.rename(place)
-        except OSError:
+        except BaseException:
             if former.exists():
                 former.rename(place)
             raise
@@ -67,6 +67,8 @@ def _refuse_place(output: Path, place: Path, results: Path) -> None:
         raise BenchError(f"{output}: lies in the results, which hold records alone; name another folder by --output")
     if place.exists() and not place.is_dir():
         raise BenchError(f"{output}: is a file; name a folder by --output")
+    if place.is_mount():
+        raise BenchError(f"{output}: another disk is mounted there; name a folder in it by --output")
     if place.exists() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         raise BenchError(f"{output}: cannot be written: Permission denied; name another folder by --output")
 

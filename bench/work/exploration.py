@@ -6,6 +6,7 @@ import traceback
 from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from PIL import Image
 from bench import dataset_record
 from bench.catalog import Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
-from bench.errors import DataError, first_line
+from bench.errors import DataError, RecordError, first_line
 from bench.records import Use
 from bench.runner.process import visible
 from bench.store import now
@@ -45,9 +46,10 @@ def survey(use: Use, plugins: tuple[Path, ...], results: Path, home: Home) -> bo
     if known is None or known.verified != verified or catalog.paths("datasets", plain):
         try:
             found = explore(plain, dataset)
-            if known is None or known.parts != found.parts:  # files may be other ones of equal content
-                dataset_record.write(results, found)
-        except (ArithmeticError, DataError, TypeError, ValueError) as error:  # no reason not to train
+            if known is not None and known.parts == found.parts:  # other files of equal content: nothing is new
+                found = msgspec.structs.replace(found, created=known.created)
+            dataset_record.write(results, found)
+        except (ArithmeticError, DataError, RecordError, TypeError, ValueError) as error:  # no reason not to train
             with visible():
                 print(f"bench: {plain}: no first look at it: {first_line(error)}", file=sys.stderr)
     return verified

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,9 +13,10 @@ import msgspec
 import psutil
 import pytest
 from conftest import ROOT, command
+from fake_worker import RAISES
 
 from bench import store
-from bench.runner import leases
+from bench.runner import leases, process
 from bench.runner.leases import Holder, Leases
 from bench.tasks import Node
 
@@ -37,14 +39,18 @@ def node(seed: int = 0) -> Node:
 
 
 def shared(place: Path, session: str = "mine") -> Leases:
-    return Leases(place, "demo", session, ())
+    return Leases(place, session)
+
+
+def of_nodes_alone(place: Path) -> list[Path]:
+    return [path for path in (place / leases.FOLDER).glob("*.json") if not path.name.startswith("run-")]
 
 
 def held_by(place: Path, holder: Holder) -> Path:
     """Leave the lease of another process."""
     with shared(place, "other") as other:
         assert other.take(node())
-        (path,) = (place / leases.FOLDER).glob("*.json")
+        (path,) = of_nodes_alone(place)
         text = msgspec.json.encode(holder)
     path.write_bytes(text)
     return path
@@ -56,7 +62,7 @@ def test_one_of_two_has_a_node_until_it_lets_go(tmp_path: Path) -> None:
         assert mine.take(node()), "again"
         assert not other.take(node())
         assert other.take(node(1))
-        mine.release(node())
+        mine.release(node().id)
         assert other.take(node())
     assert not list((tmp_path / leases.FOLDER).glob("*.json"))
 
@@ -64,19 +70,19 @@ def test_one_of_two_has_a_node_until_it_lets_go(tmp_path: Path) -> None:
 def test_the_lease_of_a_dead_process_is_free_at_once(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    held_by(tmp_path, Holder(leases._host(), dead.pid, 0.0, "dead"))
+    held_by(tmp_path, Holder(leases.host(), dead.pid, "0", "dead"))
     with shared(tmp_path) as mine:
         assert mine.take(node())
 
 
 def test_a_process_number_that_came_again_is_another_process(tmp_path: Path) -> None:
-    held_by(tmp_path, Holder(leases._host(), os.getppid(), 1.0, "before"))
+    held_by(tmp_path, Holder(leases.host(), os.getppid(), "1", "before"))
     with shared(tmp_path) as mine:
         assert mine.take(node())
 
 
-def test_another_machine_is_gone_when_it_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = held_by(tmp_path, Holder("elsewhere", 1, 0.0, "far"))
+def test_another_machine_is_gone_when_it_is_silent(tmp_path: Path) -> None:
+    path = held_by(tmp_path, Holder("elsewhere", 1, "0", "far"))
     with shared(tmp_path) as mine:
         assert not mine.take(node())
         os.utime(path, (time.time() - 2 * leases.SILENCE_S,) * 2)
@@ -87,7 +93,7 @@ def test_a_holder_says_that_it_is_alive(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(leases, "BEAT_S", 0.05)
     with shared(tmp_path) as mine:
         assert mine.take(node())
-        (path,) = (tmp_path / leases.FOLDER).glob("*.json")
+        (path,) = of_nodes_alone(tmp_path)
         os.utime(path, (1, 1))
         time.sleep(0.5)
         assert path.stat().st_mtime > 1
@@ -95,7 +101,7 @@ def test_a_holder_says_that_it_is_alive(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"host": 5}'])
 def test_a_damaged_lease_is_free_after_a_while(tmp_path: Path, text: bytes) -> None:
-    path = held_by(tmp_path, Holder("", 0, 0.0, ""))
+    path = held_by(tmp_path, Holder("", 0, "", ""))
     path.write_bytes(text)
     with shared(tmp_path) as mine:
         assert not mine.take(node()), "it may be half written"
@@ -103,10 +109,41 @@ def test_a_damaged_lease_is_free_after_a_while(tmp_path: Path, text: bytes) -> N
         assert mine.take(node())
 
 
-def started(place: Path, home: str = "home") -> subprocess.Popen[str]:
+def test_a_process_that_was_killed_and_not_yet_waited_for_is_gone(tmp_path: Path) -> None:
+    zombie = subprocess.Popen(["sleep", "60"])
+    held_by(tmp_path, Holder(leases.host(), zombie.pid, process.identity(zombie.pid) or "", "killed"))
+    with shared(tmp_path) as mine:
+        assert not mine.take(node())
+        zombie.kill()
+        time.sleep(0.2)
+        assert mine.take(node())
+    zombie.wait()
+
+
+def test_a_run_that_was_silent_lets_its_successor_be(tmp_path: Path) -> None:
+    with shared(tmp_path) as mine, shared(tmp_path, "other") as other:
+        assert mine.take(node())
+        (path,) = of_nodes_alone(tmp_path)
+        text = msgspec.structs.replace(msgspec.json.decode(path.read_bytes(), type=Holder), host="far")
+        path.write_bytes(msgspec.json.encode(text))
+        os.utime(path, (1, 1))
+        assert other.take(node())
+        mine.release(node().id)
+        assert not mine.take(node()), "the other one's lease is still there"
+
+
+def test_who_waits_is_no_reason_to_wait_for(tmp_path: Path) -> None:
+    with shared(tmp_path) as mine, shared(tmp_path, "other") as other:
+        assert not mine.is_last()
+        with other.waiting():
+            assert mine.is_last()
+        assert not mine.is_last()
+
+
+def started(place: Path, home: str = "home", text: str = SUITE, name: str = "mine") -> subprocess.Popen[str]:
     (place / "suites").mkdir(exist_ok=True)
-    (place / "suites" / "mine.yaml").write_text(SUITE)
-    words = ("run", "mine", "--workers", "1", "--plugins", f"{ROOT}/tests/plugins")
+    (place / "suites" / f"{name}.yaml").write_text(text)
+    words = ("run", name, "--workers", "1", "--plugins", f"{ROOT}/tests/plugins")
     return subprocess.Popen(
         command(*words, worker="slow_worker", timer="slow_worker"),
         cwd=place,
@@ -168,3 +205,44 @@ def test_machines_that_share_the_results_alone_finish_what_they_began(tmp_path: 
     nodes = of_nodes(tmp_path)
     assert len(nodes) == NODES
     assert set(nodes.values()) == {1}
+
+
+@pytest.mark.slow
+def test_what_needs_networks_of_several_machines_is_done_all_the_same(tmp_path: Path) -> None:
+    text = SUITE.replace("quantized: [quantize]", "several: [ensemble]").replace("[1]}", "[1], seeds: all}")
+    processes = [started(tmp_path, f"home{i}", text) for i in range(2)]
+    told = [process.communicate(timeout=200)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert not any("not executed" in one for one in told), told
+    kinds = Counter(key[1] for key in of_nodes(tmp_path))
+    assert kinds == {"train": 8, "derive": 1, "measure": 9}
+
+
+@pytest.mark.slow
+def test_two_suites_with_common_cells_share_them(tmp_path: Path) -> None:
+    processes = [started(tmp_path, name=name) for name in ("one", "other")]
+    told = [process.communicate(timeout=200)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    nodes = of_nodes(tmp_path)
+    assert len(nodes) == NODES
+    assert set(nodes.values()) == {1}
+
+
+@pytest.mark.slow
+def test_a_home_may_be_claimed_by_several_at_once(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from bench.tasks import Home; Home(Path(sys.argv[1])).claim()"
+    for i in range(20):
+        words = [sys.executable, "-c", script, str(tmp_path / str(i))]
+        pair = [subprocess.Popen(words, env=os.environ | {"PYTHONPATH": str(ROOT)}) for _ in range(2)]
+        assert [process.wait() for process in pair] == [0, 0]
+
+
+@pytest.mark.slow
+def test_what_failed_in_one_run_has_failed_for_the_other(tmp_path: Path) -> None:
+    text = SUITE.replace("epochs: 1", f"epochs: 1, learning_rate: {RAISES}")
+    processes = [started(tmp_path, text=text) for _ in range(2)]
+    told = [process.communicate(timeout=200)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], told
+    counts = Counter(store.key(record) for record in store.read(tmp_path / "results").records)
+    assert len(counts) == 8 * 2
+    assert set(counts.values()) == {1}

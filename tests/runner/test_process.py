@@ -10,7 +10,7 @@ import workbench
 from bench import run, tasks
 from bench.errors import NotInstalled, Unsupported
 from bench.measure.hardware import hardware
-from bench.runner import local
+from bench.runner import outcomes
 from bench.runner.process import environment
 from bench.tasks import Home, Node, Task
 
@@ -43,7 +43,7 @@ class Raised:
 @pytest.mark.parametrize("error", [Unsupported("takes 1 example a call, not 64"), NotInstalled("x is not installed")])
 def test_a_runtime_that_cannot_is_unsupported_and_not_failed(error: Unsupported) -> None:
     error.add_note("Traceback")
-    found = local._outcome(Raised(error), task())  # type: ignore[arg-type]
+    found = outcomes.outcome(Raised(error), task())  # type: ignore[arg-type]
     assert found.status == "unsupported"
     assert (found.error.type, found.error.message) == (type(error).__name__, str(error))
     assert found.status not in run.FAILURES

@@ -22,7 +22,7 @@ PLAIN = Kind.of("math", variables={"BENCH_TEST": "here"})
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]:
     made = Workers(tmp_path / "log", forks=request.param)
     yield made
-    made.stop()
+    made.close()
 
 
 def ended(workers: Workers, *jobs: Job, within_s: float = 30.0) -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_imported_is_one_line(workers: Workers) -> None:
 def test_stopping_leaves_no_process(workers: Workers) -> None:
     workers.start(PLAIN, "time:sleep", 60)
     workers.wait(1.0)
-    workers.stop()
+    workers.close()
     assert not [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -125,4 +125,4 @@ def test_a_server_with_a_framework_has_one_thread(tmp_path: Path, backend: str) 
         ended(workers, workers.start(kind, "os:getpid"), within_s=90)
         assert workers._servers[kind].threads == 1
     finally:
-        workers.stop()
+        workers.close()

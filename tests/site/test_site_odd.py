@@ -16,7 +16,7 @@ from bench.site import words
 from bench.site.contents import Site, gather
 from bench.stats import Interval
 
-HUGE = 1e30
+HUGE = 1e100
 """The largest figure that a record may hold."""
 
 
