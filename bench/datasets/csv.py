@@ -20,7 +20,7 @@ import pandas as pd
 
 from bench.errors import DataError, nearest
 from bench.files.tables import codes, numbers, read_table, refuse_strays
-from bench.work.data import Array, Column, Dataset
+from bench.work.data import FOLDS, Array, Column, Dataset
 
 HANDLE = "csv"
 INPUT = "table"
@@ -65,6 +65,8 @@ def load(
 
 
 def _labels(frame: pd.DataFrame, target: str, file: Path) -> tuple[Array, tuple[str, ...]]:
+    if frame[target].value_counts().min() < FOLDS:  # too few of a class to be meant, so it may be a slip
+        refuse_strays(frame, [target], file, "mend it, or give every class a name in words")
     labels, classes = pd.factorize(frame[target], sort=True)
     if len(classes) < 2:
         raise DataError(f"{file}: '{target}' has one value alone; there is nothing to learn")
