@@ -26,6 +26,6 @@ def sample(task: Task, examples: Path) -> Sample:
 
 
 def _keras_device() -> str:
-    from bench.work.training import device
+    from bench.work.device import device
 
     return device()

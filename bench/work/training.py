@@ -18,6 +18,7 @@ from bench.errors import Diverged
 from bench.records import Series, Table, Training
 from bench.work.checkpoint import Checkpoints
 from bench.work.data import Facts, Learn
+from bench.work.device import device
 from bench.work.epochs import BatchDoor, Loss, Tensor, TrainingModel, fit
 from bench.work.preparation import target_scale
 
@@ -259,16 +260,6 @@ def remember_compiled(folder: Path) -> None:
         import jax
 
         jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
-
-
-def device() -> str:
-    """Return the device that Keras computes on: the first accelerator, as `gpu:0`, or `cpu`."""
-    if keras.backend.backend() == "torch":  # Keras lists no devices there
-        import torch
-
-        return "gpu:0" if torch.cuda.is_available() else "cpu"
-    accelerators = [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
-    return accelerators[0] if accelerators else "cpu"
 
 
 def jit_compile() -> bool:

@@ -31,6 +31,7 @@ from bench.runner.process import visible
 from bench.tasks import FRAMEWORKS, Progress, Task, failure, provenance, record, versions
 from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
+from bench.work.device import device
 from bench.work.recipe import Recipe
 
 
@@ -119,7 +120,7 @@ def _train_or_derive(task: Task) -> Record:
     return record(
         task,
         "finished",
-        provenance=provenance(task, device=training.device(), jit_compile=made.jit_compile),
+        provenance=provenance(task, device=device(), jit_compile=made.jit_compile),
         phases_s=phases.seconds,
         data=data.describe(split),
         artifact=artifact,
@@ -135,7 +136,7 @@ def _train_or_derive(task: Task) -> Record:
 
 def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Build the network, open the techniques' doors, fit, save."""
-    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, training.device())
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, device())
     with phases("build"):
         architecture = catalog.card("architectures", cell.architecture.name)
         if reason := too_small(cell, architecture, learn.train.x.shape[1:]):  # of a person's own pictures
@@ -185,7 +186,7 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
 
 def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
     """Let the last technique make a new network from the parent's, or from those of all seeds."""
-    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, training.device())
+    cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, device())
     before = cell_id(msgspec.structs.replace(cell, techniques=cell.techniques[:-1]))
     parents = [artifact for name, artifact in task.parents.items() if name.startswith(before)]
     job = training.Job(
@@ -229,7 +230,7 @@ def _diagnose(task: Task) -> Record:
     return record(
         task,
         "finished",
-        provenance=provenance(task, device=training.device()),
+        provenance=provenance(task, device=device()),
         phases_s=phases.seconds,
         data=data.describe(split),
         diagnostics={use.name: found},
@@ -275,7 +276,7 @@ def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split
     runtime = Use(EVALUATED_ON[artifact.format])
     card = catalog.card("runtimes", runtime.name)
     used = versions((*FRAMEWORKS, *card.facts(runtime).packages))
-    how = (code_of(card), used, task.backend, training.device())
+    how = (code_of(card), used, task.backend, device())
     key = sha256(canonical((artifact.digest, split.test.fingerprint, how))).hexdigest()[:32]
     kept = task.home.outputs / f"{key}.npy"
     try:
