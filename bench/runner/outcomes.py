@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import DataError, Unsupported, first_line
+from bench import store
+from bench.errors import DataError, RecordError, Unsupported, first_line
 from bench.records import Record, Use
 from bench.runner.workers import Died, Job, Late
 from bench.tasks import Progress, Sample, Task, failure, provenance, record
@@ -33,7 +34,7 @@ def measured(task: Task, samples: list[Sample]) -> Record:
     from bench.measure.summary import summarize
 
     summary = summarize(task, samples)
-    return record(
+    done = record(
         task,
         "finished",
         provenance=provenance(task, device=samples[0].device),
@@ -42,6 +43,11 @@ def measured(task: Task, samples: list[Sample]) -> Record:
         series=summary.series,
         timings=summary.timings,
     )
+    try:
+        store.encode(done)  # a figure that no record can hold is the node's fault, not the whole run's
+    except RecordError as error:
+        return failure(task, "failed", "RecordError", str(error))
+    return done
 
 
 def progress(task: Task) -> Progress | None:
