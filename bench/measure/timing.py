@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ def sample(task: Task, examples: Path) -> Sample:
     started = time.monotonic()
     assert task.parent is not None and task.node.measure is not None
     name = f"runtimes/{task.node.measure.runtime.name}"
-    deployed = deployment.deploy(Catalog(task.plugins), task.node.measure.runtime, task.home, task.parent, task.threads)
+    catalog, runtime = Catalog(task.plugins), task.node.measure.runtime
+    deployed: Any = deployment.deploy(catalog, runtime, task.home, task.parent, task.threads)
     if not isinstance(deployed, deployment.Deployed) or not isinstance(deployed.size_bytes, int):
         got = shortened(repr(deployed), 60)
         raise PluginError(f"{name}: its 'deploy' must return a Deployed, its size_bytes a whole number; got {got}")
