@@ -54,7 +54,7 @@ class Catalog:
         for folder in folders:
             if not folder.is_dir():
                 raise PluginError(f"{folder}: no such folder of plugins; it should hold {', '.join(KINDS)}")
-        self.folders = tuple(folder.absolute() for folder in folders)
+        self.folders = tuple(folder.absolute() for folder in folders if folder.resolve() != PACKAGE.resolve())
 
     def __eq__(self, other: object) -> bool:
         """Compare the folders that are looked in."""

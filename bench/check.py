@@ -93,6 +93,8 @@ def check(
     """
     if not results.is_dir():
         raise BenchError(f"{results}: no such folder; name the one that `bench run` wrote with --results")
+    if not str(baseline).strip():
+        raise BenchError("--baseline: name a git revision or a folder of records")
     for share in (tolerance, latency_tolerance):
         if not 0 <= share <= 1:
             raise BenchError(f"a tolerance of {share}: it is a share from 0 to 1")

@@ -178,7 +178,11 @@ def findings(options: argparse.Namespace) -> int:
         for name in judged
         for found in judged[name]
     ]
-    _show(options, judged, "\n".join(lines) or "no findings: no suite with records makes a statement")
+    _show(
+        options,
+        judged,
+        "\n".join(lines) or "no findings: no suite with records makes a statement (of a changed one: bench run)",
+    )
     return _name_problems(reading.problems)
 
 
@@ -228,7 +232,8 @@ def new(options: argparse.Namespace) -> int:
 
     folder = options.plugins[-1] if options.plugins else Path("plugins")
     path = starters.write(options.kind, options.name, folder)
-    use = f"bench run {options.name}" if options.kind == "suite" else f"bench run SUITE --plugins {folder}"
+    own = "" if (folder / "cards.py").exists() else f" --plugins {folder}"  # the package needs no naming
+    use = f"bench run {options.name}" if options.kind == "suite" else f"bench run SUITE{own}"
     print(f"{path} is written and works as it is; change it, then: {use}")
     return FINE
 

@@ -55,6 +55,8 @@ def _check(state: os.stat_result, path: Path, most: int) -> int:
 
 def write_atomic(path: Path, text: bytes) -> None:
     """Write a file that is either whole or not there, even after a crash."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "no regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -64,6 +66,10 @@ def write_atomic(path: Path, text: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)  # and not the draft's
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -24,6 +24,10 @@ Created = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6
 Figure = Annotated[float, Meta(ge=-1e100, le=1e100)]
 """So far from what a float holds that sums and squares stay finite."""
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+Label = Annotated[str, Meta(max_length=300)]
+"""A name that stands in every row of a table or at every curve."""
+MOST_POINTS, MOST_SERIES = 20_000, 500
+"""Of a curve, and of the curves of a record: what a page can draw."""
 MOST_BYTES = 64 * 2**20
 """Of a file that is no data: a record, a suite, a plugin."""
 

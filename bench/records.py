@@ -13,11 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from bench.limits import (
+    MOST_POINTS,
+    MOST_SERIES,
     PROPORTIONS,
     ROUNDING,
     Created,
     Figure,
     Fold,
+    Label,
     Name,
     NotNegative,
     Positive,
@@ -194,11 +197,11 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
 class Series(Struct, frozen=True, omit_defaults=True):
     """Values along a named axis: a learning curve, a quantile sketch of latencies."""
 
-    name: str
-    axis: str
+    name: Label
+    axis: Label
     """`epoch`, `quantile`, `confidence`, `step`, `stage`, `trial`."""
-    points: list[Figure]
-    values: list[Figure | None]
+    points: Annotated[list[Figure], msgspec.Meta(max_length=MOST_POINTS)]
+    values: Annotated[list[Figure | None], msgspec.Meta(max_length=MOST_POINTS)]
     unit: str = ""
     split: str | None = None
     runtime: str | None = None
@@ -213,7 +216,7 @@ class Diagnosis(Struct, frozen=True):
     """What a diagnostic found: curves, or a picture."""
 
     title: str
-    series: tuple[Series, ...] = ()
+    series: Annotated[tuple[Series, ...], msgspec.Meta(max_length=MOST_SERIES)] = ()
     picture_svg: str | None = None
 
 
@@ -352,7 +355,7 @@ class Record(Struct, frozen=True, kw_only=True):
     artifact: Artifact | None = None
     """What a `train` or `derive` node made."""
     measurements: tuple[Measurement, ...] = ()
-    series: tuple[Series, ...] = ()
+    series: Annotated[tuple[Series, ...], msgspec.Meta(max_length=MOST_SERIES)] = ()
     confusion: list[list[NotNegative]] | None = None
     """Rows are true classes, columns predictions, over the whole test set."""
     correct: bytes | None = None

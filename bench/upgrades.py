@@ -48,6 +48,8 @@ def decode(text: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
             raise RecordError(
                 f"{where}: written with schema {schema}, this bench reads up to {SCHEMA}; update bench to read it"
             )
+        if schema < 1:
+            raise ValueError(f"there never was a schema {schema}")
         if schema < READ_AS_IS:
             text = _upgraded(text)
         return msgspec.json.decode(text, type=kind)

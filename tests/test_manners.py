@@ -9,7 +9,7 @@ import factory
 import numpy as np
 import pytest
 import sample_suites
-from conftest import Bench
+from conftest import ROOT, Bench
 
 from bench import store
 
@@ -302,3 +302,32 @@ def test_what_was_made_of_damaged_files_is_told_and_made_again_when_they_are_men
     assert "nothing to do" in done.stdout
     assert "published" not in done.stderr
     assert len(store.read(Path("results")).records) == 2
+
+
+def test_a_starter_may_not_be_called_what_no_suite_could_name(workplace: Path, bench: Bench) -> None:
+    one_line(bench("new", "architecture", "class"), "no word of Python's own")
+
+
+def test_plugins_may_name_the_package_itself(workplace: Path, bench: Bench) -> None:
+    assert bench("plan", "digits", "--plugins", str(ROOT / "bench")).returncode == 0
+
+
+def test_a_table_replaces_no_pipe(workplace: Path, bench: Bench) -> None:
+    sample_suites.write_results(Path("results"))
+    os.mkfifo("pipe.csv")
+    one_line(bench("export", "pipe.csv"), "pipe.csv: no regular file")
+    Path("folder.csv").mkdir()
+    one_line(bench("export", "folder.csv"), "folder.csv: no regular file")
+
+
+def test_a_suite_whose_name_cannot_be_printed_is_one_line(workplace: Path, bench: Bench) -> None:
+    suite(PLAIN, "\udcff")
+    one_line(bench("plan", "\udcff"), "no name for a suite")
+
+
+def test_a_dataset_whose_classes_are_numbers_is_one_line_and_leaves_nothing(workplace: Path, bench: Bench) -> None:
+    text = REPAIRED.replace('classes=("a", "b")', "classes=(1, 2)").replace("{file}", str(workplace / "x.npy"))
+    np.save(workplace / "x.npy", np.zeros((200, 2), "float32"))
+    plugin("datasets", text, "mine")
+    one_line(bench("data", "mine", "--plugins", "plugins"), "its classes must be texts; got 1 (int)")
+    assert not list(Path("results").rglob("*.json"))

@@ -147,13 +147,14 @@ def find(name: str, folder: Path = Path("suites")) -> Path:
     """Return the file of a suite given by name or path; raise SuiteError with the nearest name."""
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
-        if path.exists():
+        if path.exists() or path.is_symlink():
             return path
         raise SuiteError(f"{path}: no such suite file (bench list suites)")
-    if (folder / f"{name}.yaml").exists():
-        return folder / f"{name}.yaml"
+    path = folder / f"{name}.yaml"
+    if path.exists() or path.is_symlink():  # a link to nowhere is said to be one
+        return path
     known = [found.stem for found in files(folder)]
-    raise SuiteError(f"{folder}/{name}.yaml: no such suite{nearest(name, known)} (bench list suites)")
+    raise SuiteError(f"{path}: no such suite{nearest(name, known)} (bench list suites)")
 
 
 def files(folder: Path = Path("suites")) -> list[Path]:
@@ -163,7 +164,7 @@ def files(folder: Path = Path("suites")) -> list[Path]:
 
 def read(path: Path, catalog: Catalog) -> Suite:
     """Read and check a suite; raise SuiteError naming file, line, fault and cure."""
-    if not re.fullmatch(NAME, path.stem):
+    if not re.fullmatch(NAME, path.stem) or not path.stem.isprintable():
         raise SuiteError(f"{path}: no name for a suite, as its records lie in a folder of that name; rename the file")
     source = Located(path)
     written = _convert(source)

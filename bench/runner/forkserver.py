@@ -16,6 +16,7 @@ import pickle
 import signal
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -76,15 +77,19 @@ def execute(function: str, arguments: tuple[Any, ...]) -> bytes:
         module, _, name = function.partition(":")
         answer = Answer(getattr(importlib.import_module(module), name)(*arguments), None, "")
         return pickle.dumps(answer)
-    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # the latter two end a process in silence
+    except BaseException as failed:  # sys.exit and its like would end the process in silence
         told = traceback.format_exc()
-        error = failed if isinstance(failed, Exception) else RuntimeError(f"it called sys.exit({failed})")
+        error = failed if isinstance(failed, Exception) else RuntimeError(_said(failed))
         try:
             packed = pickle.dumps(Answer(None, error, told))
             pickle.loads(packed)  # noqa: S301 – our own
             return packed
         except Exception:  # some errors cannot be pickled, others cannot be unpickled
             return pickle.dumps(Answer(None, RuntimeError(f"{type(error).__name__}: {error}"), told))
+
+
+def _said(end: BaseException) -> str:
+    return f"it called sys.exit({end})" if isinstance(end, SystemExit) else f"it raised {type(end).__name__}: {end}"
 
 
 def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
@@ -175,6 +180,8 @@ class _Forks:
         if one.exitcode is None:
             one.kill()
             one.join()
+        with suppress(ProcessLookupError):
+            os.killpg(one.pid or 0, signal.SIGKILL)  # what it has started and left behind
         self._parent.send(Ended(job, one.exitcode or 0, answer))
         pipe.close()
         one.close()
@@ -185,6 +192,7 @@ def _run(start: Start, pipe: Connection, others: list[Connection], server: int) 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:
         os._exit(1)
+    os.setpgid(0, 0)
     for other in others:
         other.close()
     pipe.send_bytes(execute(start.function, start.arguments))

@@ -28,7 +28,8 @@ class Died(Exception):
 
     def __init__(self, exitcode: int) -> None:
         """Keep the exit code; below zero it is the number of a signal."""
-        super().__init__(f"the worker process ended with exit code {exitcode} before it answered")
+        by = f" by {signal.Signals(-exitcode).name}" if -exitcode in set(signal.Signals) else ""
+        super().__init__(f"the worker process was ended{by} with exit code {exitcode} before it answered")
         self.exitcode = exitcode
 
 

@@ -1,6 +1,7 @@
 """Files to start from: `bench new architecture NAME` copies the one beside this that bears the kind's name."""
 
 import re
+from keyword import iskeyword
 from pathlib import Path
 
 from bench.catalog import Catalog
@@ -13,8 +14,9 @@ def write(kind: str, name: str, plugins: Path) -> Path:
     Plugins go to `plugins/<kind>s/`, suites to `suites/`. Raise BenchError for a name that is
     taken or cannot be one.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise BenchError(f"'{name}': a name is small letters, digits and underscores, and starts with a letter")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or iskeyword(name):
+        rule = "small letters, digits and underscores, starts with a letter, and is no word of Python's own"
+        raise BenchError(f"'{name}': a name is {rule}")
     folder = Path("suites") if kind == "suite" else plugins / f"{kind}s"
     if kind != "suite" and name in Catalog().names(f"{kind}s"):
         raise BenchError(f"{kind}s has a '{name}' already; take another name (bench list {kind}s)")

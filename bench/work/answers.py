@@ -3,11 +3,14 @@
 A wrong guess is then one line that names the plugin and the door, and not an error somewhere else.
 """
 
+import math
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 
 from bench.errors import PluginError, shortened
 from bench.records import Diagnosis
@@ -32,10 +35,40 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda answer: isinstance(answer, kinds)
 
 
+def _learn(answer: Any) -> bool:
+    return isinstance(answer, Learn) and len(answer.train.x) == len(answer.train.y) > 0
+
+
+def _product(answer: Any) -> bool:
+    if not isinstance(answer, Product) or not isinstance(answer.network, (keras.Model, Path)):
+        return False
+    return all(_is_figure(figure) for figure in answer.figures.values())
+
+
+def _is_figure(figure: Any) -> bool:
+    try:
+        value, unit = figure
+        return isinstance(unit, str) and math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _diagnosis(answer: Any) -> bool:
+    try:
+        return isinstance(answer, Diagnosis) and bool(msgspec.json.decode(msgspec.json.encode(answer), type=Diagnosis))
+    except (TypeError, ValueError):
+        return False
+
+
 _OPTIMIZER = (_is(keras.optimizers.Optimizer), "a Keras optimizer")
-_PRODUCT = (_is(Product), "a bench.work.training.Product, such as trainer.fit returns")
+_PRODUCT = (
+    _product,
+    "a bench.work.training.Product, such as trainer.fit returns: a Keras network (or a file's Path), and figures, "
+    "if any, as (finite number, unit)",
+)
+_NUMBERS = (_one_number_an_example, "one number an example, of shape (n,)")
 WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
-    ("techniques", "data"): (_is(Learn), "a bench.work.data.Learn, such as it was given"),
+    ("techniques", "data"): (_learn, "a bench.work.data.Learn, such as it was given, of as many examples as labels"),
     ("techniques", "batch"): (_pair, "the pair (x, y) to train on"),
     ("techniques", "model"): (_is(keras.Model), "a Keras network"),
     ("techniques", "optimizer"): _OPTIMIZER,
@@ -44,8 +77,8 @@ WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("techniques", "fit"): _PRODUCT,
     ("techniques", "after"): _PRODUCT,
     ("optimizers", "optimizer"): _OPTIMIZER,
-    ("losses", "loss"): (_one_number_an_example, "one number an example, of shape (n,)"),
-    ("diagnostics", "diagnose"): (_is(Diagnosis), "a bench.records.Diagnosis"),
+    ("losses", "loss"): _NUMBERS,
+    ("diagnostics", "diagnose"): (_diagnosis, "a bench.records.Diagnosis, its curves plain numbers (array.tolist())"),
     ("diagnostics", "watch"): (callable, "a function that returns the series at the end"),
 }
 """By kind and door: what fits, and how it is called. Networks and datasets are looked at where they are built."""
@@ -62,6 +95,21 @@ def checked(kind: str, name: str, door: str, function: Callable[..., Any]) -> Ca
         answer = function(*arguments, **given)
         if not fits(answer):
             raise PluginError(f"{kind}/{name}: its '{door}' must return {wanted}; got {described(answer)}")
+        if (kind, door) == ("techniques", "loss"):
+            return _checked_loss(name, answer)
+        return answer
+
+    return asked
+
+
+def _checked_loss(name: str, loss: Callable[..., Any]) -> Callable[..., Any]:
+    fits, wanted = _NUMBERS
+
+    @wraps(loss)
+    def asked(x: Any, y: Any, outputs: Any) -> Any:
+        answer = loss(x, y, outputs)
+        if not fits(answer):
+            raise PluginError(f"techniques/{name}: its loss must return {wanted}; got {described(answer)}")
         return answer
 
     return asked

@@ -64,7 +64,9 @@ def _load(use: Use, catalog: Catalog, home: Home) -> data.Dataset:
     """Load a dataset as published, whatever its plugin may raise."""
     try:
         with visible():  # the progress of a download
-            return data.load(decoded.loader(catalog, use, home), use.name, catalog.given("datasets", use))
+            loaded = data.load(decoded.loader(catalog, use, home), use.name, catalog.given("datasets", use))
+        _check(use, loaded)
+        return loaded
     except DataError:
         raise
     except MemoryError as error:
@@ -73,6 +75,22 @@ def _load(use: Use, catalog: Catalog, home: Home) -> data.Dataset:
         traceback.print_exc()
         where = f"the whole is in {home.logs / 'workers.log'}"
         raise DataError(f"{use}: its load raised {type(error).__name__}: {first_line(error)}; {where}") from error
+
+
+def _check(use: Use, loaded: data.Dataset) -> None:
+    """Refuse what no record could hold, or what would be trained on in another sense than was meant."""
+    for word, names in (("classes", loaded.classes), ("superclasses", loaded.superclasses)):
+        for name in names:
+            if not isinstance(name, str):
+                raise DataError(f"{use}: its {word} must be texts; got {name!r} ({type(name).__name__})")
+        if len(set(names)) < len(names):
+            raise DataError(f"{use}: two of its {word} have one name")
+    if (loaded.x_test is None) != (loaded.y_test is None):
+        raise DataError(f"{use}: it has one of x_test and y_test; a test part has both")
+    if loaded.task != "regression":
+        for y in (loaded.y, loaded.y_test):
+            if y is not None and np.any(np.asarray(y, np.float64) % 1):
+                raise DataError(f"{use}: its labels must be whole numbers, the places of their classes")
 
 
 def explore(use: Use, dataset: data.Dataset) -> DatasetRecord:

@@ -5,6 +5,7 @@ Whatever goes wrong with a node becomes its record; only a fault of the machine 
 time limit) is left to the runner to record. Heavy: imported in worker processes alone.
 """
 
+import re
 import shutil
 import sys
 import time
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import disk, store
-from bench.catalog import Catalog
+from bench.cards import KINDS
+from bench.catalog import PACKAGE, Catalog
 from bench.errors import DataError, Diverged, Unsupported, first_line, shortened
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
@@ -65,16 +67,24 @@ def execute(task: Task) -> Record:
         except Exception as error:
             traceback.print_exc()
             status: Status = "out_of_memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-            return failure(task, status, *_cause(error), traceback.format_exc())
+            return failure(task, status, *_cause(error, task.plugins), traceback.format_exc())
 
 
-def _cause(error: Exception) -> tuple[str, str]:
-    """Return the type and message of what went wrong, which TensorFlow quotes last if it was traced."""
+def _cause(error: Exception, plugins: tuple[Path, ...]) -> tuple[str, str]:
+    """Return the type of what went wrong, and its message with the plugin's line, if it was a plugin's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and lines[0] == "in user code:":
+    frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    kind, message = type(error).__name__, first_line(error)
+    if lines and lines[0] == "in user code:":  # TensorFlow has traced it, and quotes what was raised last
+        frames += [(file, int(line)) for file, line in re.findall(r'File "([^"]+)", line (\d+)', str(error))]
         kind, _, message = lines[-1].partition(": ")
-        return kind, shortened(message)
-    return type(error).__name__, first_line(error)
+        message = shortened(message)
+    for file, line in reversed(frames):
+        for folder in (*plugins, PACKAGE):
+            inside = Path(file).relative_to(folder) if Path(file).is_relative_to(folder) else Path()
+            if inside.parts and inside.parts[0] in KINDS:
+                return kind, f"{inside}:{line}: {kind}: {message}"
+    return kind, message
 
 
 def prepare(task: Task) -> Path:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from bench.errors import BenchError
-from bench.runner.process import environment
+from bench.runner.process import environment, identity
 from bench.runner.workers import Died, Job, Kind, Late, Workers
 
 PLAIN = Kind.of("math", variables={"BENCH_TEST": "here"})
@@ -71,7 +71,7 @@ def test_a_server_that_dies_takes_its_jobs_and_the_next_job_has_another(workers:
     for process in psutil.Process().children():
         process.kill()
     time.sleep(0.5)
-    assert not [one for one in below if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], "jobs go with it"
+    assert not [one for one in below if identity(one.pid) is not None], "jobs go with it"
     ended(workers, hangs)
     with pytest.raises(Died, match="-9"):
         hangs.result()
@@ -126,3 +126,11 @@ def test_a_server_with_a_framework_has_one_thread(tmp_path: Path, backend: str) 
         assert workers._servers[kind].threads == 1
     finally:
         workers.close()
+
+
+@pytest.mark.parametrize("workers", [True], indirect=True)
+def test_what_a_forked_job_has_started_ends_with_it(workers: Workers) -> None:
+    started = workers.start(PLAIN, "subprocess:check_output", ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"])
+    ended(workers, started)
+    time.sleep(0.3)
+    assert identity(int(started.result())) is None
