@@ -56,9 +56,10 @@ def run_suite(
 
     `replan` is asked when other runs of the suite have gone and left what needs their networks.
     """
-    settings.home.claim()
     console = Console()
     due = [step for step in plan.steps.values() if step.due]
+    if due:
+        settings.home.claim()
     side_by_side = max(1, len([step for step in due if step.node.kind != "measure"]))
     settings = msgspec.structs.replace(settings, workers=min(settings.workers, side_by_side))
     console.print(_intention(plan, due, settings.workers), markup=False, highlight=False)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from bench import disk, store
 from bench.cards import KINDS
 from bench.catalog import PACKAGE, Catalog
-from bench.errors import DataError, Diverged, Unsupported, first_line, shortened
+from bench.errors import BenchError, DataError, Diverged, Unsupported, first_line, shortened
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
@@ -75,6 +75,8 @@ def _cause(error: Exception, plugins: tuple[Path, ...]) -> tuple[str, str]:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     kind, message = type(error).__name__, first_line(error)
+    if isinstance(error, BenchError):  # which says its place
+        return kind, message
     if lines and lines[0] == "in user code:":  # TensorFlow has traced it, and quotes what was raised last
         frames += [(file, int(line)) for file, line in re.findall(r'File "([^"]+)", line (\d+)', str(error))]
         kind, _, message = lines[-1].partition(": ")

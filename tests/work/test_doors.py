@@ -370,7 +370,7 @@ def test_a_new_diagnostic_looks_at_the_old_network_and_costs_only_itself(tmp_pat
     ]
     assert found[0].diagnostics["looking"].title == "6 layers, 359"
     assert found[1].error is not None
-    assert found[1].error.message == "no idea"
+    assert found[1].error.message == "diagnostics/raising.py:8: RuntimeError: no idea"
     assert workbench.run(tmp_path, suite("[]", more="diagnostics: [looking, calibration]"), seeing) == []
 
 
