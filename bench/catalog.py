@@ -160,7 +160,7 @@ class Catalog:
 
     def plain(self, dataset: Use) -> Use:
         """Return a dataset as it is published, without the options that each takes."""
-        own = {parameter.name for parameter in self.card("datasets", dataset.name).parameters}
+        own = self.given("datasets", dataset)
         return Use(dataset.name, {key: value for key, value in dataset.parameters.items() if key in own})
 
     def paths(self, kind: str, use: Use) -> dict[str, str]:

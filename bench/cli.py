@@ -218,10 +218,9 @@ def data(options: argparse.Namespace) -> int:
 
     catalog = _catalog(options)
     use = catalog.resolve("datasets", options.name)
-    own = catalog.given("datasets", use)
     found = look(use, catalog)
     _show(options, found, overview.data_text(found))
-    if use.parameters.keys() <= own.keys():  # the site shows datasets as they are published
+    if use == catalog.plain(use):  # the site shows datasets as they are published
         print(f"written to {dataset_record.write(options.results, found)}", file=sys.stderr)
     return FINE
 

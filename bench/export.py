@@ -66,7 +66,7 @@ def write(frame: pd.DataFrame, path: str | Path) -> None:
     target = Path(path)
     match target.suffix:
         case ".csv":
-            text = frame.map(lambda cell: wording.inert(cell) if isinstance(cell, str) else cell)
+            text = frame.map(wording.inert)
             disk.write_atomic(target, text.to_csv(index=False).encode(errors="backslashreplace"))
         case ".json":
             disk.write_atomic(target, frame.to_json(orient="records", date_format="iso", indent=1).encode())

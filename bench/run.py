@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -171,24 +172,24 @@ def _table(plan: Plan, standing: dict[str, str]) -> Table:
 
 def survey(uses: Iterable[Use], catalog: Catalog, results: Path) -> None:
     """Look again at datasets whose files were not the published ones; their records will say what they are now."""
-    place = home()
-    place.claim()
-    kind = Kind.of("bench.work.exploration", variables={})
     for use in uses:
-        arguments = (use, catalog.folders, results, place)
-        job = once(kind, place.logs / "workers.log", "bench.work.exploration:survey", *arguments)
-        if outcomes.loaded(use, job) is False:
+        if _explored("survey", use, catalog, results) is False:
             print(f"bench: {use}: its files are not the published ones; what was made of them stands", file=sys.stderr)
 
 
 def look(use: Use, catalog: Catalog) -> DatasetRecord:
-    """Return what there is to know of a dataset, loaded in a process of its own, as its files may be anybody's."""
+    """Return what there is to know of a dataset."""
+    found: DatasetRecord = _explored("look", use, catalog)
+    return found
+
+
+def _explored(does: str, use: Use, catalog: Catalog, *more: Path) -> Any:
+    """Load a dataset in a process of its own, as its files may be anybody's, and return what is said of it."""
     place = home()
     place.claim()
     kind = Kind.of("bench.work.exploration", variables={})
-    job = once(kind, place.logs / "workers.log", "bench.work.exploration:look", use, catalog.folders, place)
-    found: DatasetRecord = outcomes.loaded(use, job)
-    return found
+    job = once(kind, place.logs / "workers.log", f"bench.work.exploration:{does}", use, catalog.folders, *more, place)
+    return outcomes.loaded(use, job)
 
 
 def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:

@@ -13,7 +13,6 @@ from typing import Any
 from msgspec import Struct
 
 from bench import disk
-from bench.disk import write_atomic
 from bench.errors import BenchError, shortened
 from bench.measure.hardware import hardware
 from bench.records import (
@@ -104,7 +103,7 @@ class Home(Struct, frozen=True):
             cure = f"name another folder in BENCH_HOME, or copy {TAG} of another one of bench's into this"
             raise BenchError(f"{self.root}: holds something else than bench's networks; {cure}")
         if not (self.root / TAG).exists():
-            write_atomic(self.root / TAG, TAGGED)
+            disk.write_atomic(self.root / TAG, TAGGED)
 
     @property
     def is_claimed(self) -> bool:

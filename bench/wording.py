@@ -1,6 +1,5 @@
 """Numbers in the one-line texts of `check` and `findings`, which the site shows as they are."""
 
-from collections.abc import Iterable
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -21,11 +20,10 @@ def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -
     return text if bare or unit in {"", "1"} else f"{text} {unit}"
 
 
-def inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula, as https://owasp.org/www-community/attacks/CSV_Injection."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def inert(cell: Any) -> Any:
+    """Return a cell of a table that no spreadsheet takes for a formula; only texts are looked at.
 
-
-def inert_row(cells: Iterable[Any]) -> list[Any]:
-    """Return the cells of a row, the texts among them inert."""
-    return [inert(cell) if isinstance(cell, str) else cell for cell in cells]
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else cell

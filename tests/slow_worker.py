@@ -2,16 +2,14 @@
 
 import time
 
-from fake_worker import prepare, sample
+import fake_worker
 
 from bench.tasks import Record, Task
 
-__all__ = ["execute", "prepare", "sample"]
 NODE_S = 1.0
+prepare, sample = fake_worker.prepare, fake_worker.sample
 
 
 def execute(task: Task) -> Record:
-    from fake_worker import execute as at_once
-
     time.sleep(NODE_S)
-    return at_once(task)
+    return fake_worker.execute(task)

@@ -9,7 +9,7 @@ import factory
 import numpy as np
 import pytest
 import sample_suites
-from conftest import ROOT, Bench
+from conftest import ROOT, Bench, Done
 
 from bench import store
 
@@ -26,12 +26,11 @@ def plugin(kind: str, text: str, name: str = "odd") -> None:
     (Path("plugins") / kind / f"{name}.py").write_text(text)
 
 
-def one_line(done: object, says: str, code: int = 2) -> None:
-    stderr = done.stderr
-    assert done.returncode == code, stderr
-    assert says in stderr
-    assert stderr.count("\n") == 1, stderr
-    assert len(stderr) < 2500
+def one_line(done: Done, says: str, code: int = 2) -> None:
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert len(done.stderr) < 2500
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class _Forks:
                 ready = set(wait([self._parent, *pipes, *sentinels], LOOK_S if self._jobs else None))
                 if not ready:
                     for one, _ in self._jobs.values():
-                        process.wake(one.pid)
+                        process.wake(one.pid or 0)
                 for job, (one, pipe) in list(self._jobs.items()):
                     if pipe in ready or one.sentinel in ready:
                         self._end(job)

@@ -76,7 +76,7 @@ class Leases:
         """Make the folder, and say from now on that this run is alive."""
         self._folder.mkdir(parents=True, exist_ok=True)
         disk.write_atomic(self._folder / ".gitignore", b"*\n")
-        disk.write_atomic(self._presence, msgspec.json.encode(self._me))
+        self._appear()
         self._beat.start()
         return self
 
@@ -114,6 +114,9 @@ class Leases:
         """Say that this run has nothing to do but wait for others."""
         self._presence.unlink(missing_ok=True)
         yield
+        self._appear()
+
+    def _appear(self) -> None:
         disk.write_atomic(self._presence, msgspec.json.encode(self._me))
 
     def is_last(self) -> bool:

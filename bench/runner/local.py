@@ -76,18 +76,16 @@ def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None])
         ready()
         return [], False
     settings.home.temporary.mkdir(parents=True, exist_ok=True)
-    workers = Workers(settings.home.logs / "workers.log")
-    workers.warm_up(settings.kind(settings.threads))
     try:
         with (
             hold(alone=False, waiting=watch.waiting, lock=IN_USE),
             Leases(settings.results, settings.home.session) as leases,
-            closing(workers),  # before what they write is somebody else's
+            closing(Workers(settings.home.logs / "workers.log")) as workers,  # before what they write is another's
         ):
+            workers.warm_up(settings.kind(settings.threads))
             execution = _Execution(plan, settings, watch, workers, leases, due)
             execution.everything(ready)
     finally:
-        workers.close()
         shutil.rmtree(settings.home.scratch, ignore_errors=True)
     return execution.records, bool(execution.open)
 

@@ -1,7 +1,6 @@
 """What a worker process is given."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,12 +35,12 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def wake(pid: int | None) -> None:
+def wake(pid: int) -> None:
     """Let a process go on that a signal has stopped, and that nobody would wait for in vain."""
-    with suppress(OSError, IndexError):
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0]
-        if pid is not None and state == "T":
-            os.kill(pid, signal.SIGCONT)
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_STOPPED:
+            process.resume()
 
 
 @contextmanager

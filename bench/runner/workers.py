@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -133,7 +133,7 @@ class Workers:
         return done
 
     def close(self) -> None:
-        """End all processes at once; there are none left at a second call."""
+        """End all processes at once."""
         for server in {job.server for job in self._running.values()} | set(self._servers.values()):
             server.stop()
         self._running.clear()
@@ -151,14 +151,11 @@ class Workers:
 
 def once(kind: Kind, log: Path, function: str, *arguments: Any) -> Job:
     """Execute `module:function` in a process of its own; return the job that has ended."""
-    workers = Workers(log)
-    try:
+    with closing(Workers(log)) as workers:
         job = workers.start(kind, function, *arguments)
         while not job.ended:
             workers.wait(1.0)
-        return job
-    finally:
-        workers.close()
+    return job
 
 
 class _Server:

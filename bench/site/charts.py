@@ -95,7 +95,7 @@ def table(chart: Chart) -> str:
     """Return a chart's data as CSV, values as they are in the records."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows(map(wording.inert_row, _rows(chart)))
+    writer.writerows(map(wording.inert, row) for row in _rows(chart))
     return out.getvalue()
 
 

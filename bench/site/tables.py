@@ -185,15 +185,8 @@ def leaderboard(view: SuiteView) -> str:
             timing = (fastest.runtime, fastest.p50_ms.value, fastest.throughput) if fastest else (None,) * 3
             rank, cell = board.ranks.get(row.cell.cell_id), row.cell
             metric = board.metric.name
-            writer.writerow(
-                [
-                    *map(wording.inert, (board.dataset, rank or "", cell.label, cell.cell_id)),
-                    metric,
-                    *score,
-                    *map(row.mean, costs),
-                    *timing,
-                ]
-            )
+            names = (board.dataset, rank, cell.label, cell.cell_id, metric)
+            writer.writerow(map(wording.inert, (*names, *score, *map(row.mean, costs), *timing)))
     return out.getvalue()
 
 

@@ -88,28 +88,20 @@ def checked(kind: str, name: str, door: str, function: Callable[..., Any]) -> Ca
     """Return a plugin's function that raises PluginError where its answer is not what the contract says."""
     if (kind, door) not in WANTED:
         return function
-    fits, wanted = WANTED[kind, door]
+    asked = _refusing(function, *WANTED[kind, door], f"{kind}/{name}: its '{door}'")
+    if (kind, door) != ("techniques", "loss"):
+        return asked
+    return lambda inner, trainer: _refusing(asked(inner, trainer), *_NUMBERS, f"techniques/{name}: its loss")
+
+
+def _refusing(function: Callable[..., Any], fits: Callable[[Any], bool], wanted: str, what: str) -> Callable[..., Any]:
+    """Return a function that raises PluginError where the answer does not fit."""
 
     @wraps(function)
     def asked(*arguments: Any, **given: Any) -> Any:
         answer = function(*arguments, **given)
         if not fits(answer):
-            raise PluginError(f"{kind}/{name}: its '{door}' must return {wanted}; got {described(answer)}")
-        if (kind, door) == ("techniques", "loss"):
-            return _checked_loss(name, answer)
-        return answer
-
-    return asked
-
-
-def _checked_loss(name: str, loss: Callable[..., Any]) -> Callable[..., Any]:
-    fits, wanted = _NUMBERS
-
-    @wraps(loss)
-    def asked(x: Any, y: Any, outputs: Any) -> Any:
-        answer = loss(x, y, outputs)
-        if not fits(answer):
-            raise PluginError(f"techniques/{name}: its loss must return {wanted}; got {described(answer)}")
+            raise PluginError(f"{what} must return {wanted}; got {described(answer)}")
         return answer
 
     return asked
