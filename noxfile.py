@@ -119,7 +119,7 @@ def latency(session: nox.Session) -> None:
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Time the harness itself: its verbs, then whole runs beside plain Keras scripts (ten minutes, nothing else on)."""
+    """Time the harness itself: its verbs, then whole runs beside plain Keras scripts (half an hour, nothing else on)."""
     session.install("-e", ".", *group("tests"))
     session.run("python", "-m", "pytest", "tests/benchmarks/bench_harness.py")
     session.run("python", "tests/benchmarks/side_by_side.py", *session.posargs)

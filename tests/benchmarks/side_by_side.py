@@ -1,7 +1,7 @@
 """The harness beside plain Keras scripts that do the same, on one machine: `nox -s perf`.
 
 Prints one table, and writes it as JSON where it is told to. Everything runs with one thread a
-training. Nothing else should run meanwhile; all of it takes about ten minutes.
+training. Nothing else should run meanwhile; all of it takes about half an hour.
 """
 
 import argparse
