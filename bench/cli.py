@@ -11,11 +11,11 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import __version__
+from bench.arguments import RESULTS, parser
 from bench.errors import BAD_INPUT, BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError, is_of_disk, shortened, told
 
 if TYPE_CHECKING:
@@ -23,22 +23,8 @@ if TYPE_CHECKING:
     from bench.planning.plan import Plan
     from bench.planning.suite import Suite
 
-KINDS = (
-    "architectures",
-    "datasets",
-    "techniques",
-    "optimizers",
-    "schedules",
-    "losses",
-    "runtimes",
-    "diagnostics",
-    "suites",
-)
-"""As `bench.cards` has them, which `bench --help` need not wait for."""
-RESULTS = Path("results")
 MOST_CHARACTERS = 2000
 """Of a line that says what is wrong; it quotes what a person wrote."""
-MOST_WORKERS = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be anything
-    options = _parser().parse_args(arguments)
+    verbs = (list_, plan, run, prove, data, new, show, check, findings, site, export, schema, doctor, clean)
+    options = parser({verb.__name__.rstrip("_"): verb for verb in verbs}).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:
         _check_results(options)
@@ -151,11 +138,25 @@ def show(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Judge new records against a baseline."""
     from bench import check as checking
+    from bench.check import formats
 
     report = checking.check(
-        options.results, options.baseline, tolerance=options.tolerance, latency_tolerance=options.latency_tolerance
+        options.results,
+        options.baseline,
+        tolerance=options.tolerance,
+        latency_tolerance=options.latency_tolerance,
+        gates=options.gate,
+        accepted=options.acknowledged,
+        strict=options.strict,
     )
-    _show(options, report, checking.render(report))
+    _show(options, report, formats.github(report) if options.github else checking.render(report))
+    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(formats.markdown(report))
+    for path in options.report:
+        formats.write(report, path)
+    if options.webhook:
+        formats.post(report, options.webhook)
     return report.exit_code
 
 
@@ -308,148 +309,3 @@ def _name_problems(problems: Sequence[str]) -> int:
     for problem in problems:
         print(f"bench: skipped {problem}", file=sys.stderr)
     return BROKEN_RECORDS if problems else FINE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="bench",
-        description="Train and measure grids of Keras models, and publish what was found.",
-        epilog="exit codes: 0 fine; 1 a regression or a failed run; 2 bad input; 3 nothing comparable; "
-        "4 broken records were skipped; 130 interrupted",
-    )
-    parser.add_argument("--version", action="version", version=f"bench {__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-    def verb(
-        function: Any, *, as_json: bool = False, results: bool = True, reads: bool = False, plugins: bool = False
-    ) -> argparse.ArgumentParser:
-        summary = function.__doc__.splitlines()[0]
-        added = verbs.add_parser(
-            function.__name__.rstrip("_"), help=summary[0].lower() + summary[1:-1], description=summary
-        )
-        added.set_defaults(verb=function, json=False, reads=reads)
-        if as_json:
-            added.add_argument("--json", action="store_true", help="print JSON")
-        if results:
-            added.add_argument(
-                "--results",
-                type=Path,
-                default=RESULTS,
-                metavar="DIR",
-                help="where records lie (default: %(default)s)",
-            )
-        if plugins:
-            added.add_argument(
-                "--plugins",
-                type=Path,
-                action="append",
-                default=[],
-                metavar="DIR",
-                help="a folder of your own plugins; repeatable",
-            )
-        return added
-
-    added = verb(list_, as_json=True, results=False, plugins=True)
-    added.add_argument("kind", nargs="?", choices=KINDS, help="what to list (default: all)")
-
-    for function in (plan, run):
-        added = verb(function, as_json=function is plan, plugins=True)
-        added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
-        added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
-        added.add_argument("--fresh", action="store_true", help="execute although cached, and add to the history")
-        added.add_argument("--retry-failed", action="store_true", help="execute what failed before")
-        added.add_argument("--artifacts", action="store_true", help="train again what left no network on this machine")
-    added.add_argument(
-        "--workers", type=_workers, metavar="N", help="trainings side by side (default: cores ÷ the suite's threads)"
-    )
-    added.add_argument(
-        "--timeout",
-        type=_seconds,
-        metavar="SECONDS",
-        help="stop a node after this long (default: the suite's timeout_s, or never)",
-    )
-
-    added = verb(prove, as_json=True, reads=True, plugins=True)
-    added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
-    added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
-    added.set_defaults(fresh=False, retry_failed=False, artifacts=False)
-
-    added = verb(data, as_json=True, plugins=True)
-    added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")
-
-    added = verb(new, results=False, plugins=True)
-    added.add_argument("kind", choices=("architecture", "dataset", "technique", "diagnostic", "runtime", "suite"))
-    added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
-
-    added = verb(show, as_json=True, reads=True)
-    added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
-
-    added = verb(check, as_json=True, reads=True)
-    added.add_argument(
-        "--baseline",
-        default="HEAD",
-        metavar="REV|DIR",
-        help="a git revision or a folder of records (default: %(default)s)",
-    )
-    added.add_argument(
-        "--tolerance",
-        type=_share,
-        default=0.01,
-        metavar="SHARE",
-        help="an accuracy drop that does not matter, 0–1 (default: %(default)s)",
-    )
-    added.add_argument(
-        "--latency-tolerance",
-        type=_share,
-        default=0.10,
-        metavar="SHARE",
-        help="a relative slow-down that does not matter (default: %(default)s)",
-    )
-
-    added = verb(findings, as_json=True, reads=True)
-    added.add_argument("suite", nargs="?", metavar="SUITE", help="a suite with records (default: all)")
-
-    added = verb(site, reads=True, plugins=True)
-    added.add_argument("action", choices=["build", "serve"])
-    added.add_argument(
-        "--output",
-        type=Path,
-        default=Path("build/site"),
-        metavar="DIR",
-        help="where the site goes (default: %(default)s)",
-    )
-    added.add_argument("--port", type=_port, default=8000, metavar="N", help="of `serve` (default: %(default)s)")
-
-    added = verb(export, reads=True)
-    added.add_argument("file", type=Path, metavar="FILE", help="ends in .csv, .json or .parquet")
-
-    added = verb(schema, results=False)
-    added.add_argument("of", choices=["suite", "record"])
-
-    verb(doctor, as_json=True, results=False, plugins=True)
-
-    added = verb(clean, reads=True)
-    added.add_argument("--all", action="store_true", help="delete every network; what needs one trains it again")
-    return parser
-
-
-def _whole(most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or len(text) > 12 or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"'{shortened(text, 20)}' is not a whole number from 1 to {most:,}")
-        return int(text)
-
-    return read
-
-
-_workers, _seconds, _port = _whole(MOST_WORKERS), _whole(10**9), _whole(65535)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{shortened(text, 20)}' is not a share from 0 to 1")
-    return value

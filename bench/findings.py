@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench import stats, store, wording
 from bench.query import Query, fields_of
@@ -56,7 +57,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     claim: Claim
     compare: list[Run]
     against: list[Run]
-    difference: stats.Difference | None
+    pairs: stats.Pairs | None
+    difference: stats.Difference | None = None
+    """Once all claims have said how far pairs lie apart."""
 
     @property
     def unit(self) -> str:
@@ -87,6 +90,15 @@ def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
     """Test the suite's claims in their order; an expression that cannot be read raises SuiteError."""
     final = final_records(records)
     comparisons = [_compare(suite, claim, final) for claim in suite.findings]
+    witnesses: defaultdict[str, list[stats.Group]] = defaultdict(list)
+    for found in comparisons:
+        if found.pairs is not None:
+            witnesses[found.claim.metric].append(found.pairs.group)
+    priors = {metric: stats.prior_of(groups) for metric, groups in witnesses.items()}
+    comparisons = [
+        replace(found, difference=found.pairs.difference(priors[found.claim.metric])) if found.pairs else found
+        for found in comparisons
+    ]
     adjusted = iter(stats.q_values([found.p for found in comparisons if found.p is not None]))
     return [_finding(found, None if found.p is None else next(adjusted)) for found in comparisons]
 
@@ -121,8 +133,9 @@ def _compare(suite: SuiteRecord, claim: Claim, final: Mapping[RunKey, Record]) -
             elif is_old(run.fields):
                 old.append(run)
     axes = _shared_axes(new, old)
-    difference = stats.paired_scores(_by_place(new, axes), _by_place(old, axes))
-    return Comparison(claim=claim, compare=new, against=old, difference=difference)
+    return Comparison(
+        claim=claim, compare=new, against=old, pairs=stats.Pairs.of(_by_place(new, axes), _by_place(old, axes))
+    )
 
 
 def _shared_axes(new: Sequence[Run], old: Sequence[Run]) -> list[str]:

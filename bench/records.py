@@ -31,7 +31,7 @@ from bench.limits import (
     require_time,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
 an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2
@@ -361,6 +361,8 @@ class Record(Struct, frozen=True, kw_only=True):
     correct: bytes | None = None
     """One bit per test example, most significant first (numpy.packbits), in test order."""
     timings: tuple[Timing, ...] = ()
+    sitting: str | None = None
+    """What timings share that were measured in turns with each other; unsaid before schema 4."""
     layers: tuple[Layer, ...] = ()
     tables: dict[str, Table] = {}
     diagnostics: dict[str, Diagnosis] = {}

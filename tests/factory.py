@@ -314,6 +314,8 @@ def timed(
     runtime: str = "litert",
     p50_ms: float = 1.0,
     width: float = 0.02,
+    profile: Literal["smoke", "standard"] = "standard",
+    sitting: str | None = None,
     batch_sizes: tuple[int, ...] = (1, 32),
     validity: Validity = "valid",
     reasons: tuple[str, ...] = (),
@@ -322,7 +324,7 @@ def timed(
     parent: str | None = None,
     **fields: Any,
 ) -> Record:
-    """Return a finished `measure` record; `width` is half an interval, as a share of the value."""
+    """Return a finished `measure` record of five processes; `width` is half an interval, as a share of the value."""
     made = record(of, node="measure", seed=seed, hardware=hardware, **fields)
 
     def figure(name: str, value: float, unit: str, size: int, statistic: str, better: Better = "lower") -> Measurement:
@@ -359,10 +361,25 @@ def timed(
             runtime=runtime,
             batch_size=size,
         )
+        curves = {"throughput": (1000 * size / scale, "1/s"), "latency_p50_ms": (scale, "ms")}
+        curves["latency_p90_ms"] = (scale * 1.2, "ms")
         sketches.append(sketch)
+        sketches += [
+            Series(
+                name=name,
+                axis="process",
+                points=[1.0, 2.0, 3.0, 4.0, 5.0],
+                values=[value * (1 + share * width) for share in (-1.2, -0.4, 0.0, 0.4, 1.2)],
+                unit=unit,
+                runtime=runtime,
+                batch_size=size,
+            )
+            for name, (value, unit) in curves.items()
+        ]
     return replace(
         made,
-        measure=MeasureSpec(runtime=Use(name=runtime), profile="smoke", batch_sizes=batch_sizes, threads=1),
+        measure=MeasureSpec(runtime=Use(name=runtime), profile=profile, batch_sizes=batch_sizes, threads=1),
+        sitting=sitting,
         phases_s={"measure": 4.5},
         data=None,
         parents=(parent or digest(made.cell_id, seed, made.fold, CREATED),),

@@ -48,7 +48,7 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
         batches = [sample.batches[i] for sample in samples]
         kept = _alike(batches)
         measurements += _figures(runtime, size, kept, PROFILES[task.node.measure.profile].percentiles)
-        series.append(_sketch(runtime, size, kept))
+        series += [_sketch(runtime, size, kept), *_by_process(runtime, size, kept, measurements)]
         timings.append(_trust(runtime, size, batches, kept))
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
 
@@ -111,6 +111,20 @@ def _sketch(runtime: str, size: int, batches: list[BatchSamples]) -> Series:
         runtime=runtime,
         batch_size=size,
     )
+
+
+def _by_process(
+    runtime: str, size: int, batches: list[BatchSamples], measurements: list[Measurement]
+) -> Iterator[Series]:
+    """Yield what each process says of the figures that `bench check` and a reader may want to compare."""
+    processes = [float(i) for i in range(1, len(batches) + 1)]
+    where: dict[str, Any] = {"axis": "process", "points": processes, "runtime": runtime, "batch_size": size}
+    rates: list[float | None] = [round(1000 * size / fmean(batch.latencies_ms), 3) for batch in batches]
+    yield Series(name="throughput", values=rates, unit="1/s", **where)
+    for statistic in [m.statistic for m in measurements if m.name == "latency_ms" and m.batch_size == size]:
+        percent = float((statistic or "p50").removeprefix("p"))
+        found: list[float | None] = [round(float(np.percentile(b.latencies_ms, percent)), 6) for b in batches]
+        yield Series(name=f"latency_{statistic}_ms", values=found, unit="ms", **where)
 
 
 def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[BatchSamples]) -> Timing:

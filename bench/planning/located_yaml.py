@@ -21,8 +21,11 @@ Location = tuple[str | int, ...]
 class Located:
     """A YAML document as plain values, and the line on which each of them starts."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file; raise SuiteError with file and line for all that cannot be read."""
+    def __init__(self, path: Path, starts: str = "a suite is a mapping that starts with 'title: …'") -> None:
+        """Read the file; raise SuiteError with file and line for all that cannot be read.
+
+        `starts` says of a file that is no mapping what one of its kind looks like.
+        """
         self.path = path
         self._lines: dict[Location, int] = {}
         try:
@@ -35,7 +38,7 @@ class Located:
         except (YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise SuiteError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(root, MappingNode):
-            raise SuiteError(f"{path}:1: a suite is a mapping that starts with 'title: …'")
+            raise SuiteError(f"{path}:1: {starts}")
         self.value: dict[str, Any] = self._plain(root, ())
 
     def line(self, *location: str | int) -> int:

@@ -6,6 +6,7 @@ A process that crashes or runs out of time leaves a record that says so.
 """
 
 import random
+import secrets
 import shutil
 import tempfile
 import time
@@ -227,6 +228,7 @@ class _Execution:
     def _measure(self, tasks: list[Task]) -> None:
         samples: dict[str, list[Sample]] = {task.node.id: [] for task in tasks}
         faults: dict[str, Record] = {}
+        sitting = secrets.token_hex(6)
         rounds = max((PROFILES[task.node.measure.profile].processes for task in tasks if task.node.measure), default=0)
         for i in range(rounds):
             self._watch.measuring(len(tasks), i + 1, rounds)
@@ -240,7 +242,7 @@ class _Execution:
                         samples[task.node.id].append(outcome)
         for task in tasks:
             self._settle(task, samples[task.node.id])
-            self._keep(task, faults.get(task.node.id) or outcomes.measured(task, samples[task.node.id]))
+            self._keep(task, faults.get(task.node.id) or outcomes.measured(task, samples[task.node.id], sitting))
 
     def _settle(self, task: Task, samples: list[Sample]) -> None:
         """Time a node in more processes, a few at most, as long as those that there are disagree."""

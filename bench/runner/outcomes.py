@@ -29,8 +29,8 @@ def outcome(job: Job, task: Task) -> Any:
         return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
 
 
-def measured(task: Task, samples: list[Sample]) -> Record:
-    """Return the record of a timing."""
+def measured(task: Task, samples: list[Sample], sitting: str) -> Record:
+    """Return the record of a timing; what took turns shares a sitting."""
     from bench.measure.summary import summarize
 
     summary = summarize(task, samples)
@@ -42,6 +42,7 @@ def measured(task: Task, samples: list[Sample]) -> Record:
         measurements=summary.measurements,
         series=summary.series,
         timings=summary.timings,
+        sitting=sitting,
     )
     try:
         store.encode(done)  # a figure that no record can hold is the node's fault, not the whole run's

@@ -48,7 +48,7 @@ def trade_off(board: Board, index: int) -> Figure | None:
         title=f"{metric.title} against latency",
         finding=f"{words.plural(len(front), 'row')} of {len(points)} on the frontier: {ends}.",
         caption=(
-            f"{metric.title}: mean over seeds, n = {_counts(score for _, _, score in timed)}, with 95 % t-interval. "
+            f"{metric.title}: mean over seeds, n = {_counts(score for _, _, score in timed)}, with 95 % intervals. "
             "Latency: p50 of one example (batch 1) on each row's fastest runtime, mean over seeds. "
             "Round blue points joined by the line: no other row is both faster and better."
         ),

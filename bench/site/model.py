@@ -4,7 +4,7 @@ Pure data, no words and no HTML.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -40,6 +40,8 @@ class Board(Struct, frozen=True, dict=True):
     """Best first; rows without a score last."""
     ranks: dict[str, str]
     """Rank of each cell id as a reader sees it, `2=` where rows are tied."""
+    resolution: float | None
+    """The difference from which on rows part, in the metric's unit; None where fewer than two are ranked."""
     effects: tuple[Effect, ...]
     """Of every recipe but the baseline, recipe by recipe."""
 
@@ -111,7 +113,8 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
     rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id]) for cell in suite.cells]
     machines = Counter(record.provenance.hardware.fingerprint for row in rows for record in row.measures)
     hardware = max(machines, key=lambda name: machines[name], default=None)
-    rows = [replace(row, hardware=hardware) for row in rows]
+    prior = stats.prior_of(row.runs.group for row in rows if row.runs and row.metric.name == "accuracy")
+    rows = [replace(row, hardware=hardware, prior=prior) for row in rows]
     boards = [
         _board(suite, dataset, metric, [row for row in rows if row.cell.dataset == dataset])
         for dataset, metric in metrics.items()
@@ -150,26 +153,37 @@ def _judge(suite: SuiteRecord, records: list[Record]) -> tuple[tuple[Finding, ..
 
 
 def _board(suite: SuiteRecord, dataset: str, metric: Metric, rows: list[Row]) -> Board:
-    ranks = stats.tied_ranks([row.scores for row in rows], metric.better)
-    tied = {rank for rank in ranks if rank is not None and ranks.count(rank) > 1}
-    shown = {row.cell.cell_id: f"{rank}{'=' * (rank in tied)}" for row, rank in zip(rows, ranks, strict=True) if rank}
+    prior = next((row.prior for row in rows), None)
+    found = stats.ranking([row.runs for row in rows], prior if metric.name == "accuracy" else None, metric.better)
+    tied = Counter(found.ranks)
+    ranks = {
+        row.cell.cell_id: f"{rank}{'=' * (tied[rank] > 1)}" for row, rank in zip(rows, found.ranks, strict=True) if rank
+    }
     sign = -1 if metric.better == "higher" else 1
     ordered = sorted(rows, key=lambda row: (row.score is None, sign * row.score.value if row.score else 0.0))
     return Board(
-        dataset=dataset, metric=metric, rows=tuple(ordered), ranks=shown, effects=tuple(_effects(suite, ordered))
+        dataset=dataset,
+        metric=metric,
+        rows=tuple(ordered),
+        ranks=ranks,
+        resolution=found.resolution,
+        effects=tuple(_effects(suite, ordered)),
     )
 
 
-def _effects(suite: SuiteRecord, rows: list[Row]) -> Iterator[Effect]:
-    """Yield what each recipe changes against the baseline, recipe by recipe, runs paired by seed and fold."""
+def _effects(suite: SuiteRecord, rows: list[Row]) -> list[Effect]:
+    """Return what each recipe changes against the baseline, recipe by recipe, runs paired by seed and fold."""
     baselines = {_all_but_recipe(row): row for row in rows if row.cell.recipe == suite.baseline}
+    found = []
     for recipe in (name for name in suite.recipes if name != suite.baseline):
         for row in rows:
             against = baselines.get(_all_but_recipe(row))
             if row.cell.recipe == recipe and against is not None:
-                difference = stats.paired_scores(row.scores, against.scores)
-                if difference is not None:
-                    yield Effect(row=row, against=against, difference=difference)
+                pairs = stats.Pairs.of(row.scores, against.scores)
+                if pairs is not None:
+                    found.append((row, against, pairs))
+    prior = stats.prior_of(pairs.group for *_, pairs in found)
+    return [Effect(row=row, against=against, difference=pairs.difference(prior)) for row, against, pairs in found]
 
 
 def _all_but_recipe(row: Row) -> bytes:

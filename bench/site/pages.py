@@ -240,6 +240,7 @@ def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | No
         for run, origins in found.items()
         if (known := [score for origin in origins if (score := stats.score(origin, row.metric.name))])
     }
+    pairs = stats.Pairs.of(row.scores, scores)
     everyone = [origin for origins in found.values() for origin in origins]
     origin = everyone[0]
     page = next((other for other in view.rows if other.cell.cell_id == origin.cell_id), None)
@@ -248,6 +249,6 @@ def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | No
         label=page.cell.label if page else f"{origin.cell.architecture} {techniques}".strip(),
         path=cell_path(view.suite.name, origin.cell_id) if page and page is not row else None,
         earlier=page is not None and any(one.artifact and one.artifact.digest not in page.digests for one in everyone),
-        difference=stats.paired_scores(row.scores, scores),
+        difference=pairs.difference() if pairs else None,
         agreement=row.mean("agreement"),
     )

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bench import findings, stats, store
 from bench.records import Diagnosis, Record
 from bench.site.deployments import Deployment, join
-from bench.stats import Interval, Score
+from bench.stats import Interval, Prior, Runs, Score
 from bench.suite_record import SuiteCell
 
 RunKey = tuple[int | None, int]
@@ -52,6 +52,8 @@ class Row(Struct, frozen=True, dict=True):
     """The newest record of each node that never finished, timings of earlier networks aside."""
     hardware: str | None = None
     """Fingerprint of the machine whose timings the suite compares."""
+    prior: Prior | None = None
+    """What all rows of the suite say of the variance between seeds."""
 
     @property
     def seedless(self) -> bool:
@@ -70,22 +72,19 @@ class Row(Struct, frozen=True, dict=True):
         return {run: score for run, score in found.items() if score is not None}
 
     @cached_property
-    def score(self) -> Interval | None:
-        """Return the metric: mean over seeds and folds, with Student's t-interval."""
-        return self.interval(self.metric.name)
-
-    def interval(self, name: str) -> Interval | None:
-        """Return a measurement on the test set: mean over seeds and folds, with Student's t-interval."""
-        scores = [score for record in self.models if (score := stats.score(record, name))]
-        return stats.scores_interval(scores) if scores else None
+    def runs(self) -> Runs | None:
+        """Return the same on the scale on which rows are compared; None without any."""
+        return Runs(list(self.scores.values())) if self.scores else None
 
     @cached_property
-    def binomial(self) -> Interval | None:
-        """Return the mean accuracy with the interval that the size of the test set alone gives."""
-        sizes = [score.n for score in self.scores.values() if score.n]
-        if self.score is None or self.metric.name != "accuracy" or not sizes:
-            return None
-        return stats.wilson(self.score.value * min(sizes), min(sizes))
+    def score(self) -> Interval | None:
+        """Return the metric's mean over seeds and folds, with the interval in which its true value lies."""
+        return stats.interval(self.runs, self.prior) if self.runs else None
+
+    def interval(self, name: str) -> Interval | None:
+        """Return a measurement on the test set: mean over seeds and folds, with its interval."""
+        scores = [score for record in self.models if (score := stats.score(record, name))]
+        return stats.interval(Runs(scores)) if scores else None
 
     def mean(self, name: str, class_name: str | None = None) -> float | None:
         """Return a measurement's mean over seeds and folds."""

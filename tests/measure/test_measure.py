@@ -120,14 +120,19 @@ def test_processes_count_the_same_however_many_calls_they_made() -> None:
         assert figures["latency_ms", percent].n == 1000
     assert figures["throughput", "mean"].value == pytest.approx(1000 / middle)
     assert figures["first_call_ms", "p50"].value == 9.0
-    (sketch,) = found.series
+    sketch, *by_process = found.series
     assert sketch.values == [pytest.approx(middle, abs=1e-6)] * 101
+    assert {curve.name: curve.values for curve in by_process} == {
+        "throughput": [1000.0, pytest.approx(1000 / 1.1, abs=1e-3)],
+        "latency_p50_ms": [1.0, 1.1],
+        "latency_p90_ms": [1.0, 1.1],
+    }
 
 
 def test_a_percentile_and_the_sketch_agree() -> None:
     draw = factory.rng("latencies")
     found = summary([factory.process(draw.lognormal(0, 0.3, size=n)) for n in (40, 70, 500)])
-    (sketch,) = found.series
+    sketch = found.series[0]
     shown = dict(zip(sketch.points, sketch.values, strict=True))
     for m in found.measurements:
         if m.name == "latency_ms":

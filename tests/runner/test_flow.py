@@ -126,8 +126,10 @@ def test_pooled_timings_carry_percentiles_with_enough_samples_only(workplace: Pa
     assert {m.statistic for m in timed.measurements if m.name == "latency_ms"} == {"p50", "p90"}
     assert timed.value("latency_ms", statistic="p50", batch_size=1) == pytest.approx(0.52, abs=0.01)
     assert timed.value("throughput", batch_size=1) == pytest.approx(1000 / 0.5195, rel=0.01)
-    (sketch,) = timed.series
+    sketch, *by_process = timed.series
     assert (sketch.axis, len(sketch.points)) == ("quantile", 101)
+    assert {(curve.axis, len(curve.points)) for curve in by_process} == {("process", 2)}
+    assert timed.sitting
     assert timed.timings[0].validity == "valid"
 
 

@@ -195,6 +195,7 @@ def _whole(record: Record) -> Record:
         data=seen,
         measure=measure,
         watched=(Use("calibration"),),
+        sitting="one evening",
         series=(*record.series, curve),
         tables={"trials": Table("Trials", ("what", "value"), (("first", 1.0), ("second", None)))},
         diagnostics={

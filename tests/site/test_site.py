@@ -65,14 +65,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_home_answers_in_numbers(site: Site) -> None:
     shown = text(site.pages["index.md"].html)
-    assert "custom_cnn · augment 97.0 % ± 1.1 accuracy 3" in shown
+    assert "custom_cnn · augment 97.0 % (95.2 to 98.2) accuracy 3" in shown
     assert "Of 3 statements put to the test, 1 is supported, 0 refuted and 2 undecided." in shown
     assert "✓ supported Augmentation helps the custom CNN" in shown
 
 
 def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
     shown = text(site.pages["suites/digits/index.md"].html)
-    assert "1 custom_cnn · augment 97.0 % ± 1.1" in shown
+    assert "1 custom_cnn · augment 97.0 % (95.2 to 98.2)" in shown
+    assert "These runs tell two rows of this board apart from about 3.5 points on." in shown
     assert shown.index("2= custom_cnn · plain") < shown.index("2= custom_cnn · quantize")
     assert "resnet20 · plain train failed 0, 1 shapes (8, 4) and (8, 3)" in shown
     assert "resnet20 · plain train timeout 2 stopped after 60 s" in shown
@@ -86,7 +87,7 @@ def test_regression_suite_is_ranked_by_r2(site: Site) -> None:
 
 def test_cell_of_a_derived_network_names_its_parent(site: Site) -> None:
     page = next(page for page in site.pages.values() if page.title == "custom_cnn · quantize")
-    assert "Derived from custom_cnn · plain : accuracy −1.7 ± 3.9 points against it (n = 3 pairs)" in text(page.html)
+    assert "Derived from custom_cnn · plain : accuracy −1.7 ± 4.7 points against it (n = 3 pairs)" in text(page.html)
     assert "both give the same answer on 98.0 % of the test set" in text(page.html)
 
 
@@ -240,10 +241,11 @@ def test_folds_widen_an_interval_only_where_they_have_test_sets_of_their_own(pub
         factory.record(seed=seed, fold=fold, test_fingerprint=fingerprint) for seed in range(3) for fold in range(3)
     ]
     (row,) = model.view(factory.suite_record(folds=(0, 1, 2)), runs).rows
-    plain = stats.mean_interval([run.value("accuracy") or 0.0 for run in runs])
+    scores = [score for run in runs if (score := stats.score(run, "accuracy"))]
+    alone = stats.interval(stats.Runs([msgspec.structs.replace(score, test="one") for score in scores]))
     assert row.score is not None
-    assert row.score.value == pytest.approx(plain.value)
-    assert (row.score == plain) is published
+    assert row.score.value == pytest.approx(alone.value)
+    assert (row.score == alone) is published
 
 
 def page_of(site: Site, title: str) -> str:
@@ -312,8 +314,8 @@ def test_rows_that_a_suite_no_longer_asks_for_are_listed(tmp_path: Path) -> None
     )
     page = made.pages["suites/demo/index.md"]
     shown = text(page.html.partition('id="earlier"')[2])
-    assert re.search(r"mlp · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
-    assert re.search(r"mlp · augment · epochs=10 \d\d\.\d % ± \d\.\d Accuracy 3 2026-02-02", shown)
+    assert re.search(r"mlp · epochs=10 \d\d\.\d % \(\d\d\.\d to \d\d\.\d\) Accuracy 3 2026-02-02", shown)
+    assert re.search(r"mlp · augment · epochs=10 \d\d\.\d % \(\d\d\.\d to \d\d\.\d\) Accuracy 3 2026-02-02", shown)
     assert "cnn · epochs=30 failed 0 2026-01-02" in shown
     assert "vit" not in shown
     assert "Earlier rows" in [name for _, name in page.headings]

@@ -1,0 +1,219 @@
+"""What networks reach against what they reached: accuracy or loss, other figures by name, classes, costs.
+
+Each cell is one row: the mean over seeds on equal test sets, new against old. All cells of the
+check, and those of the baseline that were not run again, say together how far seeds lie apart.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from msgspec.structs import replace
+
+from bench import stats
+from bench.check import classes
+from bench.check.rows import POWER, STRICT, Group, Row, Side, Verdict, decide, group_of, grouped, row_of
+from bench.errors import BenchError, nearest
+from bench.records import Record
+from bench.stats import Contrast, Prior, Runs, Score, Spread
+
+EXACT = ("parameters", "flops", "size_bytes")
+"""Figures without noise; they are told only where they changed."""
+MOST_SEEDS = 50
+"""More new seeds than these are never asked for."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A cell's runs of one metric on both sides."""
+
+    row: Row
+    new: Side
+    old: Side
+    contrast: Contrast
+    are_equal: bool
+    """Every run scored as it did."""
+
+
+def failures(new: Side, old: Side, labels: dict[str, str]) -> Iterator[Row]:
+    """Yield a row for each group with runs whose last attempt failed, though the baseline finished them."""
+    finished = {(group_of(record), record.seed, record.fold) for record in old if record.status == "finished"}
+    last = {(group_of(record), record.seed, record.fold): record for record in new}
+    failed: defaultdict[Group, list[Record]] = defaultdict(list)
+    for key, record in last.items():
+        if record.status not in {"finished", "unsupported"} and key in finished:
+            failed[key[0]].append(record)
+    for group in failed.values():
+        first = group[0]
+        cause = f"{first.error.type}: {first.error.message}" if first.error else "no error was recorded"
+        others = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
+        reason = f"{first.status}: seed {first.seed}{others}: {' '.join(cause.split())}"
+        runtime = first.measure.name if first.measure else None
+        yield row_of(group, labels, metric="status", runtime=runtime, verdict="regressed", reason=reason)
+
+
+def quality(new: Side, old: Side, labels: dict[str, str], tolerance: float, gates: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield a row for each cell that both sides trained or derived, and for each class of one that has changed.
+
+    `gates` are further metrics, by the names that records have for them.
+    """
+    made = {"train", "derive"}
+    before = grouped(record for record in old if record.node in made)
+    after = {
+        key: group for key, group in grouped(record for record in new if record.node in made).items() if key in before
+    }
+    _refuse_unknown(gates, new)
+    others = [group for key, group in before.items() if key not in after]
+    groups = [(group, before[key]) for key, group in after.items()]
+    first = [_compared(after, before, labels, _main(after)) for after, before in groups]
+    yield from _judged(first, [(_main(group), group) for group in others], tolerance)
+    for gate in gates:
+        rows = [_compared(after, before, labels, gate) for after, before in groups if _main(after) != gate]
+        yield from _judged(rows, [(gate, group) for group in others], tolerance)
+    for group, earlier in groups:
+        yield from _costs(group, earlier, labels, tolerance)
+
+
+def _refuse_unknown(gates: Sequence[str], found: Side) -> None:
+    known = {m.name for record in found for m in record.measurements if m.split in (None, "test")}
+    for gate in gates:
+        if found and gate not in known:
+            raise BenchError(f"--gate {gate}: no new record has such a figure{nearest(gate, known)}")
+
+
+def _main(group: Side) -> str:
+    return "accuracy" if stats.score(group[0], "accuracy") else "loss"
+
+
+def _compared(new: Side, old: Side, labels: dict[str, str], metric: str) -> Pair | Row | None:
+    """Return what is to be judged of a cell; a row that says why if nothing can be, None without figures."""
+    after, before = _scores(new, metric), _scores(old, metric)
+    if not after or not before:
+        return None
+    scale = stats.scale_of([*after.values(), *before.values()])
+    runs, earlier = Runs(list(after.values()), scale), Runs(list(before.values()), scale)
+    better = next(m.better for record in new for m in record.measurements if m.name == metric)
+    row = row_of(
+        new,
+        labels,
+        metric=metric,
+        reason="",
+        better=better,
+        unit=next(iter(after.values())).unit,
+        n_old=len(before),
+        old=stats.interval(earlier),
+        new=stats.interval(runs),
+    )
+    contrast = Contrast.of(runs, earlier)
+    if contrast is None:
+        return replace(row, reason="the test sets differ, by their fingerprints")
+    return Pair(row, new, old, contrast, after == before)
+
+
+def _scores(group: Side, metric: str) -> dict[tuple[int | None, int], Score]:
+    found = {(record.seed, record.fold): stats.score(record, metric) for record in group}
+    return {run: score for run, score in found.items() if score}
+
+
+def _judged(found: Iterable[Pair | Row | None], others: Iterable[tuple[str, Side]], tolerance: float) -> Iterator[Row]:
+    """Yield the rows of some metrics with their verdicts, all corrected together."""
+    pairs = []
+    for one in found:
+        if isinstance(one, Row):
+            yield one
+        elif one is not None:
+            pairs.append(one)
+    witnesses: defaultdict[str, list[stats.Group]] = defaultdict(list)
+    for pair in pairs:
+        witnesses[pair.row.metric].append(pair.contrast.group)
+    for metric, group in others:
+        if scores := _scores(group, metric):
+            witnesses[metric].append(Runs(list(scores.values())).group)
+    priors = {metric: stats.prior_of(groups) for metric, groups in witnesses.items()}
+    rows = [_with_difference(pair, priors[pair.row.metric]) for pair in pairs]
+    single = classes.rows([pair for pair in pairs if pair.row.metric == "accuracy"], priors.get("accuracy"))
+    main, single = _corrected(rows, single)
+    sure = sum(row.q is not None and row.q < stats.ALPHA for row in main)
+    decided = []
+    for pair, row in zip(pairs, main, strict=True):
+        level = STRICT if min(row.n, row.n_old) == 1 else stats.ALPHA
+        alone = level * (sure + 1) / max(len(main), 1)  # what one more discovery has to reach
+        decided.append(_with_power(decide(row, tolerance, level), pair.contrast, priors[row.metric], tolerance, alone))
+    yield from decided
+    yield from _told(single, decided, tolerance)
+
+
+def _told(single: list[Row], decided: list[Row], tolerance: float) -> Iterator[Row]:
+    """Yield the rows of classes that have surely changed, where their cell's own row does not say so already."""
+    said = {(row.cell_id, row.node, row.verdict) for row in decided}
+    for row in single:
+        level = STRICT if min(row.n, row.n_old) == 1 else stats.ALPHA
+        found = decide(row, tolerance, level)
+        if found.verdict in {"regressed", "improved"} and (row.cell_id, row.node, found.verdict) not in said:
+            yield found
+
+
+def _with_difference(pair: Pair, prior: Prior | None) -> Row:
+    row, (after, before) = pair.row, pair.contrast.means
+    if pair.are_equal:
+        return replace(row, difference=0.0, low=0.0, high=0.0, p=1.0)
+    if prior is None:
+        reason = "one seed, and no cell of the baseline tells their spread"
+        return replace(row, difference=after - before, reason=reason)
+    found = pair.contrast.difference(prior)
+    return replace(row, difference=found.value, low=found.low, high=found.high, p=found.p)
+
+
+def _corrected(main: list[Row], single: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows with their q, where single classes may spend a small share of the error (Genovese 2006)."""
+    share = classes.SHARE if single else 0.0
+    known = [row.p for row in main if row.p is not None]
+    every = len(known) + len(single)
+    heavy, light = (1 - share) * every / max(len(known), 1), share * every / max(len(single), 1)
+    weighed = [min(p / heavy, 1.0) for p in known] + [min((row.p or 0.0) / light, 1.0) for row in single]
+    q = iter(stats.q_values(weighed))
+    return (
+        [row if row.p is None else replace(row, q=next(q)) for row in main],
+        [replace(row, q=next(q)) for row in single],
+    )
+
+
+def _with_power(row: Row, contrast: Contrast, prior: Prior | None, tolerance: float, level: float) -> Row:
+    """Return the row with the loss that it would have seen, and if undecided with the seeds that would decide it."""
+    if prior is None or row.difference is None or row.p == 1.0:
+        return row
+    slope = abs(contrast.pairs[0][0].slope)
+    row = replace(row, visible=_needed(contrast.spread(prior), level, POWER) / slope)
+    if row.verdict != "undecided":
+        return row
+    allowed = tolerance if row.unit == "points" or row.old is None else tolerance * abs(row.old.value)
+    loss = -contrast.apart if row.better == "higher" else contrast.apart
+    for more in range(1, MOST_SEEDS + 1):
+        spread = contrast.spread(prior, more)
+        if abs(loss) > _needed(spread, level) or loss + _needed(spread, stats.ALPHA) < allowed * slope:
+            seeds = f"{more} more seed{'' if more == 1 else 's'} would probably tell"
+            return replace(row, more_seeds=more, reason=f"{row.reason}; {seeds}")
+    return replace(row, reason=f"{row.reason}; no number of new seeds would tell, more of the baseline's might")
+
+
+def _needed(spread: Spread, level: float, power: float = 0.5) -> float:
+    """Return how large a difference must be, on the even scale, to be found at a level that often."""
+    return (stats.quantile(spread.df, 1 - level) + stats.quantile(math.inf, 2 * power - 1)) * math.sqrt(spread.variance)
+
+
+def _costs(new: Side, old: Side, labels: dict[str, str], tolerance: float) -> Iterator[Row]:
+    """Yield a row for each exact figure that has changed."""
+    for metric in EXACT:
+        after, before = ([record.value(metric) for record in side] for side in (new, old))
+        values = [[value for value in side if value is not None] for side in (after, before)]
+        if all(values) and fmean(values[0]) != fmean(values[1]):
+            now, then = fmean(values[0]), fmean(values[1])
+            change = now / then - 1 if then else 1.0
+            fields: dict[str, Any] = {"metric": metric, "better": "lower", "unit": "%", "difference": change}
+            verdict: Verdict = "regressed" if change > 0 else "improved"
+            if abs(change) <= tolerance:
+                verdict = "unchanged"
+            yield row_of(new, labels, **fields, verdict=verdict, reason=f"{then:,.0f} → {now:,.0f}", n_old=len(old))

@@ -1,0 +1,175 @@
+"""Ranks with ties: which rows of a board are surely better than which.
+
+Ryan, Einot, Gabriel and Welsch's closed ranges: two rows part only if they lie apart and every
+wider range of the board that holds both does, each range of k rows held against the distribution
+of the largest of k·(k−1)/2 differences at its own level. So a board of equals parts none in 95 of
+100, and rows that do differ are not held to a whole board's standard.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from bench.stats.comparison import OVERLAP
+from bench.stats.intervals import ALPHA
+from bench.stats.moderation import Prior, prior_of
+from bench.stats.runs import LOGIT, Group, Runs
+
+FEWEST_SEEDS = 3
+"""A row with fewer runs gets no published rank, and a finding with fewer pairs no verdict."""
+MOST_PAIRS = 2000
+"""Pairs of rows that are asked how much folds differ; of a longer board neighbours alone."""
+
+Floats = NDArray[np.float64]
+Apart = Callable[[int], tuple[Floats, Floats]]
+"""From a row's place to the distances of all better rows in standard errors, as a normal distribution has them,
+and to these standard errors in the metric's own unit."""
+
+
+class Ranking(Struct, frozen=True):
+    """A board's ranks, and how fine they are."""
+
+    ranks: tuple[int | None, ...]
+    """One more than the rows that are surely better; None for rows of too few runs."""
+    resolution: float | None
+    """The difference, in the metric's unit, from which on two neighbours at the board's two ends would part."""
+
+
+def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["higher", "lower"] = "higher") -> Ranking:
+    """Rank rows, in the order given; a row without any run is None.
+
+    `prior` is what all cells say of the seeds' variance. Rows of fewer than FEWEST_SEEDS runs get
+    no rank and take no place. Ranks never fall along the board, best mean first.
+    """
+    sign = 1.0 if better == "higher" else -1.0
+    places = [i for i, row in enumerate(rows) if row is not None and len(row.scores) >= FEWEST_SEEDS]
+    places.sort(key=lambda i: -sign * _runs(rows[i]).value)
+    ranks: list[int | None] = [None] * len(rows)
+    board = [_runs(rows[i]) for i in places]
+    if len(board) < 2:
+        return Ranking(tuple(1 if i in places else None for i in range(len(rows))), None)
+    has_folds = any(len(row.samples) > 1 for row in board)
+    apart = (
+        _of_folds(board, sign)
+        if has_folds
+        else _of_one_test_set(board, prior or prior_of(row.group for row in board), sign)
+    )
+    limits = critical(len(board))
+    surely = len(board) - 1
+    errors = []
+    for place in reversed(range(1, len(board))):
+        distances, own = apart(place)
+        errors.append(own[-1])
+        surely = min(surely, place)
+        parted = distances[:surely] > limits[place - np.arange(surely) + 1]
+        surely = surely if parted.all() else int(parted.argmin())
+        ranks[places[place]] = 1 + surely
+    ranks[places[0]] = 1
+    return Ranking(tuple(ranks), float(np.nanmedian(errors) * limits[-1]) if np.isfinite(errors).any() else None)
+
+
+def critical(rows: int) -> Floats:
+    """Return how many standard errors two rows that close a range of k rows must lie apart, for k from 0 to `rows`.
+
+    The quantile of the studentized range over √2, at Ryan's level for ranges shorter than the board.
+    """
+    some = np.unique(np.round(np.geomspace(2, max(rows, 2), 60)).astype(int))
+    levels = np.where(some < rows - 1, 1 - (1 - ALPHA) ** (some / rows), ALPHA)
+    low, high = np.zeros(len(some)), np.full(len(some), 20.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        inside = _range_distribution(middle, some) < 1 - levels
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    every = np.arange(rows + 1)
+    return np.interp(np.log(np.maximum(every, 2)), np.log(some), high / math.sqrt(2))
+
+
+def _range_distribution(width: Floats, k: NDArray[np.int_]) -> Floats:
+    """Return the probability that k normal variates lie within a width of each other."""
+    from scipy.special import ndtr
+
+    x = np.linspace(-8, 8, 641)[:, None]
+    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return np.asarray((k * density * (ndtr(x + width) - ndtr(x)) ** (k - 1)).sum(axis=0) * (16 / 640))
+
+
+def _runs(row: Runs | None) -> Runs:
+    assert row is not None
+    return row
+
+
+def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) -> Apart:
+    """Compare rows by the moderated variance of their seeds, and by the examples that they do not share."""
+    samples = [next(iter(row.samples.values())) for row in board]
+    tests = np.array([next(iter(row.samples)) for row in board])
+    scale = samples[0].scale
+    spreads = [prior.variance(row.group) if prior else None for row in board]
+    seeds = np.array(
+        [spread.variance / row.k if spread else math.inf for spread, row in zip(spreads, samples, strict=True)]
+    )
+    df = np.array([spread.df if spread else 1.0 for spread in spreads])
+    y, slopes = sign * np.array([row.y for row in samples]), np.array([row.slope for row in samples])
+    together = np.zeros((len(board), len(board)))
+    if scale is LOGIT and len({row.n for row in samples}) == 1 and samples[0].shares is not None:
+        shares = np.stack([row.slope * row.shares for row in samples if row.shares is not None]).astype(np.float32)
+        shares -= shares.mean(axis=1, keepdims=True)
+        together = (shares @ shares.T).astype(np.float64) / (samples[0].n * max(samples[0].n - 1, 1))
+        chance = [
+            prior.answers(row.group) / sample.k if prior else 0.0 for row, sample in zip(board, samples, strict=True)
+        ]
+        together[np.diag_indices_from(together)] -= chance
+
+    def apart(place: int) -> tuple[Floats, Floats]:
+        better = slice(0, place)
+        own = seeds[better] + seeds[place]
+        examples = np.diag(together)[better] + together[place, place] - 2 * together[better, place]
+        variance = own + np.maximum(examples, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            freedom = (variance / own) ** 2 * np.minimum(df[better], df[place])
+            distances = _normal((y[better] - y[place]) / np.sqrt(variance), freedom)
+        return np.where(tests[better] == tests[place], distances, 0.0), np.sqrt(variance) / slopes[place]
+
+    return apart
+
+
+def _of_folds(board: Sequence[Runs], sign: float) -> Apart:
+    """Compare rows fold by fold; how much a difference varies over folds, all pairs say together."""
+    tests = sorted({test for row in board for test in row.samples})
+    every = [[row.samples[test].value if test in row.samples else math.nan for test in tests] for row in board]
+    values = sign * np.array(every)
+    pairs = [(i, j) for j in range(len(board)) for i in range(j)]
+    if len(pairs) > MOST_PAIRS:
+        pairs = [(j - 1, j) for j in range(1, len(board))]
+    _, folds, squares = _over_folds(np.array([values[i] - values[j] for i, j in pairs]))
+    prior = prior_of(Group(*one, None, 0.0, 0.0) for one in zip(squares, folds - 1, strict=True) if one[1] > 0)
+    witnesses = (len(board) - 1) * (len(tests) - 1)
+
+    def apart(place: int) -> tuple[Floats, Floats]:
+        means, folds, squares = _over_folds(values[:place] - values[place])
+        if prior is None:
+            return np.zeros(place), np.full(place, math.inf)
+        variance = prior.drawn(squares, folds - 1) * (1 / np.maximum(folds, 1) + OVERLAP)
+        df = np.clip(prior.df + folds - 1, 1, witnesses)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distances = _normal(means / np.sqrt(variance), df)
+        return np.where(folds > 1, distances, 0.0), np.sqrt(variance)
+
+    return apart
+
+
+def _over_folds(gains: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return mean, count and squared deviations of each row's differences on the folds that it has."""
+    folds = (~np.isnan(gains)).sum(axis=1)
+    means = np.nansum(gains, axis=1) / np.maximum(folds, 1)
+    return means, folds, np.nansum((gains - means[:, None]) ** 2, axis=1)
+
+
+def _normal(t: Floats, df: Floats) -> Floats:
+    """Return the standard normal's quantile where Student's t with `df` degrees of freedom is as rare as at `t`."""
+    from scipy.special import ndtri, stdtr
+
+    return np.asarray(-ndtri(stdtr(np.minimum(df, 1e9), -t)))
