@@ -126,6 +126,15 @@ def perf(session: nox.Session) -> None:
 
 
 @nox.session
+def statistics(session: nox.Session) -> None:
+    """Try what pages and checks promise on simulated networks, a quarter of an hour: `nox -s statistics -- --share 0.1`."""
+    session.install("-e", ".", *group("tests"), "asv")
+    session.run(
+        "python", "tests/stats/promises.py", *session.posargs, env={"PYTHONPATH": "tests", "OMP_NUM_THREADS": "1"}
+    )
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Time trainings on an accelerator, by the harness and by Keras's fit: `nox -s gpu -- --backends jax`."""
     session.install("-e", ".", *group("tests"))

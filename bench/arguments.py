@@ -98,7 +98,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added = verb("show", as_json=True, reads=True)
     added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
 
-    added = verb("check", as_json=True, reads=True)
+    added = verb("check", as_json=True, reads=True, plugins=True)
     added.add_argument(
         "--baseline",
         default="HEAD",
@@ -143,6 +143,13 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
         metavar="FILE",
         help="write the report, by the file's ending: .json, .xml (JUnit), .sarif, .atom, .md; repeatable",
     )
+    added.add_argument(
+        "--confirm", action="store_true", help="train the new seeds that undecided rows ask for, and judge again"
+    )
+    added.add_argument(
+        "--remeasure", action="store_true", help="time new and old networks side by side on this machine, now"
+    )
+    added.add_argument("--any-versions", action="store_true", help="compare timings of different package versions, too")
     added.add_argument("--github", action="store_true", help="print GitHub's annotations, and fill its step summary")
     added.add_argument("--webhook", metavar="URL", help="send the report there as JSON")
 

@@ -5,6 +5,7 @@ Modules are imported by the verb that needs them, so `bench --help` answers at o
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -140,15 +141,26 @@ def check(options: argparse.Namespace) -> int:
     from bench import check as checking
     from bench.check import formats
 
-    report = checking.check(
-        options.results,
-        options.baseline,
-        tolerance=options.tolerance,
-        latency_tolerance=options.latency_tolerance,
-        gates=options.gate,
-        accepted=options.acknowledged,
-        strict=options.strict,
-    )
+    def judged() -> checking.Report:
+        return checking.check(
+            options.results,
+            options.baseline,
+            tolerance=options.tolerance,
+            latency_tolerance=options.latency_tolerance,
+            gates=options.gate,
+            accepted=options.acknowledged,
+            strict=options.strict,
+            remeasure=_remeasure(options) if options.remeasure else None,
+            any_versions=options.any_versions,
+        )
+
+    report = judged()
+    if options.confirm:
+        from bench.confirm import confirm
+
+        with contextlib.redirect_stdout(sys.stderr):  # the report alone goes to the other
+            has_run = confirm(report.rows, options.results, _catalog(options))
+        report = judged() if has_run else report
     _show(options, report, formats.github(report) if options.github else checking.render(report))
     if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
         with Path(summary).open("a", encoding="utf-8") as file:
@@ -158,6 +170,14 @@ def check(options: argparse.Namespace) -> int:
     if options.webhook:
         formats.post(report, options.webhook)
     return report.exit_code
+
+
+def _remeasure(options: argparse.Namespace) -> Any:
+    """Return a function that takes the timings of both sides of a check again."""
+    from bench import remeasure
+
+    settings = remeasure.settings_of(options.results, _catalog(options))
+    return lambda new, old: remeasure.remeasure(new, old, settings, options.latency_tolerance)
 
 
 def findings(options: argparse.Namespace) -> int:

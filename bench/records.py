@@ -363,6 +363,8 @@ class Record(Struct, frozen=True, kw_only=True):
     timings: tuple[Timing, ...] = ()
     sitting: str | None = None
     """What timings share that were measured in turns with each other; unsaid before schema 4."""
+    runtime_packages: tuple[str, ...] = ()
+    """Those of the provenance's packages that a timing depends on; unsaid before schema 4."""
     layers: tuple[Layer, ...] = ()
     tables: dict[str, Table] = {}
     diagnostics: dict[str, Diagnosis] = {}

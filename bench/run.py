@@ -23,6 +23,7 @@ from bench.records import Record, Status, Use
 from bench.runner import local, outcomes
 from bench.runner.leases import News
 from bench.runner.machine_lock import IN_USE, hold
+from bench.runner.settings import Settings
 from bench.runner.watch import LiveWatch, PlainWatch, duration
 from bench.runner.workers import Kind, once
 from bench.tasks import commit, failure, home, node_id, run_id
@@ -32,11 +33,11 @@ FAILURES: tuple[Status, ...] = ("failed", "timeout", "out_of_memory", "diverged"
 
 def settings_of(
     suite: Suite, catalog: Catalog, *, results: Path, workers: int | None, timeout_s: float | None
-) -> local.Settings:
+) -> Settings:
     """Return how a suite is run here."""
     threads = suite.written.threads or hardware().cores
     head, dirty = commit()
-    return local.Settings(
+    return Settings(
         suite=suite.name,
         results=results,
         home=home(),
@@ -51,7 +52,7 @@ def settings_of(
 
 
 def run_suite(
-    suite: Suite, plan: Plan, catalog: Catalog, settings: local.Settings, replan: Callable[[], Plan] | None = None
+    suite: Suite, plan: Plan, catalog: Catalog, settings: Settings, replan: Callable[[], Plan] | None = None
 ) -> bool:
     """Execute what is due, print what happened, and tell whether a run of the plan stands failed.
 
@@ -105,7 +106,7 @@ def _unsupported(plan: Plan, new: list[Record]) -> list[tuple[str, str]]:
     return list(found)
 
 
-def _serve(settings: local.Settings) -> str:
+def _serve(settings: Settings) -> str:
     """Return the command that shows what was recorded."""
     words = [f"--results {settings.results}"] if settings.results != Path("results") else []
     here = Path.cwd()
@@ -128,7 +129,7 @@ def _intention(plan: Plan, due: list[Step], workers: int) -> str:
     return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} worker{'s' * (workers > 1)}"
 
 
-def _keep_unsupported(plan: Plan, settings: local.Settings) -> list[Record]:
+def _keep_unsupported(plan: Plan, settings: Settings) -> list[Record]:
     """Leave a record for each cell that cannot work, unless there is one."""
     made = []
     others = News(settings.results, settings.backend, plan.seen)

@@ -380,6 +380,7 @@ def timed(
         made,
         measure=MeasureSpec(runtime=Use(name=runtime), profile=profile, batch_sizes=batch_sizes, threads=1),
         sitting=sitting,
+        runtime_packages=("tensorflow",),
         phases_s={"measure": 4.5},
         data=None,
         parents=(parent or digest(made.cell_id, seed, made.fold, CREATED),),

@@ -10,6 +10,7 @@ from bench.catalog import Catalog
 from bench.planning import plan, suite
 from bench.records import Artifact, Cell, Record, Use
 from bench.runner import local
+from bench.runner.settings import Settings
 from bench.tasks import Home
 from bench.work import data
 from bench.work.recipe import Recipe
@@ -78,7 +79,7 @@ def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> l
     (place / "mine.yaml").write_text(text)
     home = Home(place / "home", session="bench")
     made = plan.make(suite.read(place / "mine.yaml", catalog), catalog, place / "results", home.artifacts, **options)
-    settings = local.Settings(
+    settings = Settings(
         suite="mine",
         results=place / "results",
         home=home,

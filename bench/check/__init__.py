@@ -4,7 +4,7 @@
 rule by which a row is decided; `report.py` writes it all down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -30,14 +30,18 @@ def check(
     gates: Sequence[str] = (),
     accepted: Path | None = None,
     strict: bool = False,
+    remeasure: Callable[[Side, Side], tuple[Side, Side]] | None = None,
+    any_versions: bool = False,
 ) -> Report:
     """Compare new records with a baseline, a folder of results or else a git revision.
 
     `tolerance` is the loss of accuracy (0 to 1) that does not matter, and of a metric that is no
     proportion the share of its old value; `latency_tolerance` is a share as well. New are the
     files that the revision has not, or all files if the baseline is a folder. `gates` are further
-    metrics to judge, `accepted` is a file of acknowledged alerts; `strict` fails what is undecided. Raises
-    NothingToCompare without a single pair, BenchError for a baseline that cannot be read.
+    metrics to judge, `accepted` is a file of acknowledged alerts; `strict` fails what is undecided.
+    `remeasure` takes the timings of both sides again; with `any_versions` those of other package
+    versions are compared, too. Raises NothingToCompare without a single pair, BenchError for a
+    baseline that cannot be read.
     """
     if not results.is_dir():
         raise BenchError(f"{results}: no such folder; name the one that `bench run` wrote with --results")
@@ -49,7 +53,16 @@ def check(
     reading = store.read(results)
     found = sides(results, reading, baseline)
     labels = {cell.cell_id: cell.label for suite in reading.suites.values() for cell in suite.cells}
-    rows = judge(found.new, found.old, labels, tolerance=tolerance, latency_tolerance=latency_tolerance, gates=gates)
+    rows = judge(
+        found.new,
+        found.old,
+        labels,
+        tolerance=tolerance,
+        latency_tolerance=latency_tolerance,
+        gates=gates,
+        timings=remeasure(found.new, found.old) if remeasure else None,
+        any_versions=any_versions,
+    )
     if all(row.difference is None and row.metric != "status" for row in rows):
         raise NothingToCompare(_nothing(baseline, found.new, rows, found.problems))
     cells = {record.cell_id for side in (found.new, found.old) for record in side}
@@ -67,14 +80,19 @@ def judge(
     tolerance: float = 0.01,
     latency_tolerance: float = 0.1,
     gates: Sequence[str] = (),
+    timings: tuple[Side, Side] | None = None,
+    any_versions: bool = False,
 ) -> list[Row]:
-    """Return every comparison of two sets of records, each oldest first; regressions come first."""
+    """Return every comparison of two sets of records, each oldest first; regressions come first.
+
+    `timings` are judged in the place of those that the records hold.
+    """
     labels = labels or {}
     rows = [
         *failures(new, old, labels),
         *quality(new, old, labels, tolerance, gates),
         *slides(new, old, labels, tolerance),
-        *speed(new, old, labels, latency_tolerance),
+        *speed(*(timings or (new, old)), labels, latency_tolerance, any_versions=any_versions),
     ]
     order: tuple[Verdict, ...] = get_args(Verdict)
     return sorted(rows, key=lambda row: (order.index(row.verdict), row.suite, row.label, row.node, row.place))

@@ -74,9 +74,6 @@ class Row(Struct, frozen=True, kw_only=True):
         return " ".join(str(part) for part in parts if part is not None)
 
 
-TIMED_PACKAGES = ("ai-edge-litert", "jax", "keras", "onnxruntime", "tensorflow", "torch")
-"""Packages with another version of which a timing is of another runtime."""
-
 Group = tuple[bytes, str]
 """A node of all seeds and folds, and the machine's fingerprint if it is timed."""
 
@@ -86,20 +83,21 @@ def node_of(record: Record) -> bytes:
     return records.canonical((record.cell_id, record.node, record.measure))
 
 
-def group_of(record: Record) -> Group:
+def group_of(record: Record, *, any_versions: bool = False) -> Group:
     """Return what one row gathers: a node, and if it is timed, hardware and versions that timings depend on."""
     if record.measure is None:
         return node_of(record), ""
     made = record.provenance
-    packages = (f"{name} {made.packages[name]}" for name in TIMED_PACKAGES if name in made.packages)
+    names = () if any_versions else record.runtime_packages
+    packages = (f"{name} {made.packages.get(name, 'absent')}" for name in names)
     return node_of(record), ", ".join((made.hardware.fingerprint, made.backend, *packages))
 
 
-def grouped(found: Iterable[Record]) -> dict[Group, list[Record]]:
+def grouped(found: Iterable[Record], *, any_versions: bool = False) -> dict[Group, list[Record]]:
     """Return the newest finished record of each seed and fold, by group."""
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for record in found:
-        groups[group_of(record)].append(record)
+        groups[group_of(record, any_versions=any_versions)].append(record)
     return {key: latest for key, group in groups.items() if (latest := store.newest(group))}
 
 

@@ -80,12 +80,14 @@ class Pair:
         return 0.0 if new == old else 1 / len(new) + 1 / len(old)
 
 
-def speed(new: Side, old: Side, labels: dict[str, str], tolerance: float) -> Iterator[Row]:
+def speed(
+    new: Side, old: Side, labels: dict[str, str], tolerance: float, *, any_versions: bool = False
+) -> Iterator[Row]:
     """Yield a row for each runtime, batch size and figure that both sides have."""
-    baseline = grouped(record for record in old if record.measure)
+    baseline = grouped((record for record in old if record.measure), any_versions=any_versions)
     machines = dict(baseline.keys())
     pairs: list[Pair] = []
-    for key, group in grouped(record for record in new if record.measure).items():
+    for key, group in grouped((record for record in new if record.measure), any_versions=any_versions).items():
         node, machine = key
         if key in baseline:
             after, before = _timings(group), _timings(baseline[key])

@@ -5,7 +5,6 @@ workers; then measurements have it to themselves, one after the other, each in s
 A process that crashes or runs out of time leaves a record that says so.
 """
 
-import random
 import secrets
 import shutil
 import tempfile
@@ -13,56 +12,24 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
-
-from msgspec import Struct
 
 from bench import disk, store
-from bench.catalog import Catalog
 from bench.errors import BenchError, told
-from bench.measure.profiles import PROFILES
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Series, Status, Use
 from bench.runner import outcomes
 from bench.runner.interrupt import Interrupt
 from bench.runner.leases import Leases, News
 from bench.runner.machine_lock import IN_USE, hold
-from bench.runner.process import environment
+from bench.runner.settings import Settings
+from bench.runner.timer import Jobs, Timer
 from bench.runner.watch import Watch
-from bench.runner.workers import Job, Kind, Workers
-from bench.tasks import Home, Node, Sample, Task, failure
+from bench.runner.workers import Job, Workers
+from bench.tasks import Node, Task, failure
 
 TICK_S = 0.5
 MEASURED_TOGETHER = 24
 """Measure nodes whose processes take turns; an interruption loses no more than these."""
-MORE_PROCESSES = 3
-"""Most that a timing may have beyond its profile's, where those disagree."""
-WORKER = "bench.work.worker"
-"""Has `execute` and `prepare`; tests put a light one in its place."""
-TIMER = "bench.measure.timing"
-"""Has `sample`, and imports no framework."""
-
-
-class Settings(Struct, frozen=True):
-    """How to run a plan."""
-
-    suite: str
-    results: Path
-    home: Home
-    plugins: tuple[Path, ...]
-    backend: str
-    threads: int
-    workers: int
-    timeout_s: float | None
-    commit: str | None
-    dirty: bool | None
-    worker: str = WORKER
-    timer: str = TIMER
-
-    def kind(self, threads: int, *, light: bool = False) -> Kind:
-        """Return what the processes of nodes import, and under which variables."""
-        modules = (self.timer,) if light else (self.worker, self.timer)
-        return Kind.of(*modules, variables=environment(self.backend, threads) | {"TMPDIR": str(self.home.temporary)})
 
 
 def run(plan: Plan, settings: Settings, watch: Watch, ready: Callable[[], None]) -> tuple[list[Record], bool]:
@@ -109,7 +76,8 @@ class _Execution:
         self._workers = workers
         self._leases = leases
         self._news = News(settings.results, settings.backend, plan.seen)
-        self._catalog = Catalog(settings.plugins)
+        self._jobs = Jobs(workers, self._interrupt, settings.timeout_s)
+        self._timer = Timer(settings, self._jobs, watch)
         self._made: dict[str, Artifact] = {}
         self._series: dict[str, tuple[Series, ...]] = {}
         for name, step in plan.steps.items():
@@ -137,7 +105,7 @@ class _Execution:
         kind = self._settings.kind(self._settings.threads)
         for use in datasets.values():
             arguments = (use, self._settings.plugins, self._settings.results, self._settings.home)
-            job = self._ended(self._start(kind, "bench.work.exploration:survey", *arguments))
+            job = self._jobs.ended(self._jobs.start(kind, "bench.work.exploration:survey", *arguments))
             if outcomes.loaded(use, job) is False:
                 self._watch.note(f"{use}: its files are not the published ones, and so every record will say")
 
@@ -161,7 +129,7 @@ class _Execution:
                     continue  # another run has done it
                 task = self._task(node, self._settings.threads)
                 does = "prepare" if node.kind == "measure" else "execute"
-                active[self._start(kind, f"{self._settings.worker}:{does}", task)] = task
+                active[self._jobs.start(kind, f"{self._settings.worker}:{does}", task)] = task
                 if does == "execute":
                     self._watch.started(node)
             if not active and all(node.kind == "measure" for node in elsewhere):
@@ -220,62 +188,12 @@ class _Execution:
         self._watch.finished(node, record)
 
     def _measures(self, nodes: list[Node]) -> None:
-        """Time prepared networks: round after round, each in an order of its own, each timing in a fresh process."""
+        """Time prepared networks, those of equal threads in turns with each other."""
         for threads in sorted({node.measure.threads for node in nodes if node.measure}):
-            alike = [node for node in nodes if node.measure and node.measure.threads == threads]
-            self._measure([self._task(node, threads) for node in alike])
-
-    def _measure(self, tasks: list[Task]) -> None:
-        samples: dict[str, list[Sample]] = {task.node.id: [] for task in tasks}
-        faults: dict[str, Record] = {}
-        sitting = secrets.token_hex(6)
-        rounds = max((PROFILES[task.node.measure.profile].processes for task in tasks if task.node.measure), default=0)
-        for i in range(rounds):
-            self._watch.measuring(len(tasks), i + 1, rounds)
-            for task in random.Random(i).sample(tasks, len(tasks)):
-                if task.node.id not in faults:
-                    self._watch.started(task.node)
-                    outcome = self._timed(task)
-                    if isinstance(outcome, Record):
-                        faults[task.node.id] = outcome
-                    else:
-                        samples[task.node.id].append(outcome)
-        for task in tasks:
-            self._settle(task, samples[task.node.id])
-            self._keep(task, faults.get(task.node.id) or outcomes.measured(task, samples[task.node.id], sitting))
-
-    def _settle(self, task: Task, samples: list[Sample]) -> None:
-        """Time a node in more processes, a few at most, as long as those that there are disagree."""
-        from bench.measure.summary import is_settled
-
-        for _ in range(MORE_PROCESSES):
-            if not samples or is_settled(task, samples):
-                return
-            outcome = self._timed(task)
-            if isinstance(outcome, Record):
-                return
-            samples.append(outcome)
-
-    def _timed(self, task: Task) -> Sample | Record:
-        """Return what a fresh process measures of a node, or the record of what became of it."""
-        assert task.node.measure is not None
-        runtime = task.node.measure.runtime
-        light = self._catalog.card("runtimes", runtime.name).facts(runtime).light
-        kind = self._settings.kind(task.threads, light=light)
-        examples = self._examples[task.node.id]
-        job = self._start(kind, f"{self._settings.timer}:sample", task, examples, alone=True)
-        outcome: Sample | Record = outcomes.outcome(self._ended(job), task)
-        return outcome
-
-    def _start(self, kind: Kind, function: str, *arguments: Any, alone: bool = False) -> Job:
-        return self._workers.start(kind, function, *arguments, timeout_s=self._settings.timeout_s, alone=alone)
-
-    def _ended(self, job: Job) -> Job:
-        """Sleep until a job has ended, but for a look at the signals once a second."""
-        while not job.ended:
-            self._workers.wait(1.0)
-            self._interrupt.check()
-        return job
+            tasks = [self._task(node, threads) for node in nodes if node.measure and node.measure.threads == threads]
+            sitting = secrets.token_hex(6)
+            for task, found in self._timer.sitting(tasks, self._examples):
+                self._keep(task, found if isinstance(found, Record) else outcomes.measured(task, found, sitting))
 
     def _fail_children(self, parent: Node, waiting: dict[str, Node], status: Status) -> None:
         """Record that a node's children cannot be executed: as failed, or as unsupported like their parent."""

@@ -43,6 +43,7 @@ def measured(task: Task, samples: list[Sample], sitting: str) -> Record:
         series=summary.series,
         timings=summary.timings,
         sitting=sitting,
+        runtime_packages=tuple(sorted(task.node.packages)),
     )
     try:
         store.encode(done)  # a figure that no record can hold is the node's fault, not the whole run's

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from factory import CREATED, LATER, cell, replace, suite_cell, suite_record, timed
+from others import OTHERS, series
 from population import Network, TestSet, grid
 
 from bench.check import judge
@@ -168,6 +169,17 @@ def sliding(cells: int, slide: float, deviations: tuple[float, float]) -> Trial:
     return trial
 
 
+def others(cells: int, slide: float, *, alarm: bool) -> Callable[[np.random.Generator], dict[str, bool]]:
+    """Return a trial: what other methods say after the last of 20 commits, of the cell that slid or of any."""
+
+    def trial(rng: np.random.Generator) -> dict[str, bool]:
+        sliding = 0 if alarm else 1
+        found = series(list(history(rng, cells, 20, slide, sliding, (0.0025, 0.0025))))
+        return {name: any(judge(found)) if alarm else judge(found)[0] for name, judge in OTHERS.items()}
+
+    return trial
+
+
 def steady(cells: int, deviations: tuple[float, float]) -> Trial:
     """Return a trial: thirty commits without a change; does any of them raise an alarm?"""
 
@@ -288,11 +300,21 @@ PROMISES = (
 )
 
 
+COMPARED = (
+    ("a slide of 0.2 points a commit over ten commits, 1 of 200 cells, is found", others(200, 0.002, alarm=False)),
+    ("20 commits without a change, 200 cells: an alarm at the last", others(200, 0.0, alarm=True)),
+)
+"""What the same histories look like to others, 20 trials each."""
+
+
 def _part(job: tuple[int, int, int]) -> list[bool]:
     index, first, count = job
-    return [
-        answer for i in range(first, first + count) for answer in PROMISES[index].trial(np.random.default_rng([0, i]))
-    ]
+    draws = (np.random.default_rng([0, i]) for i in range(first, first + count))
+    return [answer for draw in draws for answer in PROMISES[index].trial(draw)]
+
+
+def _compared(job: tuple[int, int]) -> dict[str, bool]:
+    return COMPARED[job[0]][1](np.random.default_rng([1, job[1]]))
 
 
 def main() -> None:
@@ -301,18 +323,23 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the trials (default: all)")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of rows")
     options = parser.parse_args()
-    print("| promise | wanted | before | now | trials |\n|---|---|---|---|---|")
     with ProcessPoolExecutor() as pool:
+        print("| promise | wanted | before | now | trials |\n|---|---|---|---|---|")
         for index, promise in enumerate(PROMISES):
             if options.only and index not in options.only:
                 continue
             trials = max(2, round(promise.trials * options.share))
             parts = [(index, first, min(5, trials - first)) for first in range(0, trials, 5)]
-            answers = [answer for part in pool.map(_part, parts) for answer in part]
-            print(
-                f"| {promise.name} | {promise.wanted} | {promise.before} | {100 * np.mean(answers):.1f} % | {trials} |",
-                flush=True,
-            )
+            now = f"{100 * np.mean([answer for part in pool.map(_part, parts) for answer in part]):.1f} %"
+            print(f"| {' | '.join((promise.name, promise.wanted, promise.before, now, str(trials)))} |", flush=True)
+        if options.only:
+            return
+        print(f"\n| on the same histories | {' | '.join(OTHERS)} |\n|---|{'---|' * len(OTHERS)}")
+        for index, (name, _) in enumerate(COMPARED):
+            trials = max(2, round(20 * options.share))
+            answers = list(pool.map(_compared, [(index, i) for i in range(trials)]))
+            shares = [f"{100 * np.mean([answer[other] for answer in answers]):.0f} %" for other in OTHERS]
+            print(f"| {name} | {' | '.join(shares)} |", flush=True)
 
 
 if __name__ == "__main__":
