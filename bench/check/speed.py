@@ -25,6 +25,8 @@ JUDGED = {"standard", "rigorous"}
 SITTINGS = 0.01
 """Deviation of a timing's logarithm from sitting to sitting on a machine with nothing else to do: two hours
 apart, 54 LiteRT timings of this project differed by 1 % in the middle, sittings and processes together."""
+LEAST = 0.001
+"""Deviation of processes below which a few equal ones prove nothing."""
 FEWEST_ROWS = 8
 """Rows from which on they say themselves how much sittings differ."""
 
@@ -60,7 +62,7 @@ class Pair:
         """Return how far the processes of one timing lie apart."""
         every = [timing.logs for timing in (*self.new, *self.old)]
         squares = math.fsum((log - fmean(logs)) ** 2 for logs in every for log in logs)
-        return Group(squares, sum(len(logs) - 1 for logs in every), None, 0.0, 0.0)
+        return Group(squares, sum(len(logs) - 1 for logs in every), None, 0.0, LEAST**2)
 
     @property
     def apart(self) -> float:
