@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import nox
@@ -108,6 +109,31 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def confirm(session: nox.Session) -> None:
+    """Check, train the seeds that undecided rows ask for, and check again."""
+    session.install("-e", ".")
+    session.run("bench", "check", "--confirm", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def upgrade(session: nox.Session) -> None:
+    """Does another version change accuracy or latency? `nox -s upgrade -- digits "keras==3.14.0"`."""
+    if len(session.posargs) < 2:
+        session.error('name a suite and what to install instead: nox -s upgrade -- digits "keras==3.14.0"')
+    suite, *versions = session.posargs
+    place = Path("build/upgrade") / re.sub(r"[^\w.]+", "-", "-".join(session.posargs))
+    session.install("-e", ".")
+    for name in ("before", "after"):
+        if name == "after":
+            session.install("--no-deps", *versions)
+        home = {"BENCH_HOME": str(Path(session.create_tmp(), name))}
+        session.run("bench", "run", suite, "--results", str(place / name), env=home)
+    session.run(
+        "bench", "check", "--results", str(place / "after"), "--baseline", str(place / "before"), "--any-versions"
+    )
+
+
+@nox.session
 def latency(session: nox.Session) -> None:
     """Time the finished networks of a suite: `nox -s latency -- digits --benchmark-compare`."""
     words = list(session.posargs)
@@ -119,7 +145,7 @@ def latency(session: nox.Session) -> None:
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Time the harness itself: its verbs, then whole runs beside plain Keras scripts (half an hour, nothing else on)."""
+    """Time the harness itself: its verbs, then whole runs beside plain Keras scripts; half an hour, quiet."""
     session.install("-e", ".", *group("tests"))
     session.run("python", "-m", "pytest", "tests/benchmarks/bench_harness.py")
     session.run("python", "tests/benchmarks/side_by_side.py", *session.posargs)
@@ -127,11 +153,10 @@ def perf(session: nox.Session) -> None:
 
 @nox.session
 def statistics(session: nox.Session) -> None:
-    """Try what pages and checks promise on simulated networks, a quarter of an hour: `nox -s statistics -- --share 0.1`."""
+    """Try what pages and checks promise, on simulated networks, in half an hour; `-- --share 0.1` is quicker."""
     session.install("-e", ".", *group("tests"), "asv")
-    session.run(
-        "python", "tests/stats/promises.py", *session.posargs, env={"PYTHONPATH": "tests", "OMP_NUM_THREADS": "1"}
-    )
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "tests/stats/promises.py", *session.posargs, env={"PYTHONPATH": "tests"} | one_thread)
 
 
 @nox.session

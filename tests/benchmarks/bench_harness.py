@@ -7,12 +7,18 @@ from typing import Any
 
 import factory
 import msgspec
+import numpy as np
 import pytest
 import sample_suites
 
-from bench import site, store
+from bench import check, records, site, stats, store
 from bench.catalog import Catalog
 from bench.planning import plan, suite
+from bench.records import Record
+from bench.stats import Score
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "stats"))
+from population import TestSet, grid
 
 RECORDS = 2000
 
@@ -66,3 +72,41 @@ def test_build_site(benchmark: Any, tmp_path: Path) -> None:
     sample_suites.write_results(tmp_path / "results")
     report = benchmark.pedantic(site.build, (tmp_path / "results", tmp_path / "site", Catalog()), rounds=3)
     assert report.pages
+
+
+def grown(seeds: int, created: str) -> list[Record]:
+    """Return runs of as many cells as make 5,000 of them, on a test set of CIFAR-10's size."""
+    test = TestSet(np.random.default_rng(0))
+    some = grid(test, 10)
+    made = [network.runs(seeds, created=created) for network in some]
+    cells = [factory.cell(architecture=f"a{i}") for i in range(5000 // seeds)]
+    return [
+        msgspec.structs.replace(run, cell=of, cell_id=records.cell_id(of))
+        for i, of in enumerate(cells)
+        for run in made[i % len(made)]
+    ]
+
+
+def test_check_10000_records(benchmark: Any, tmp_path: Path) -> None:
+    for name, created in (("old", factory.CREATED), ("new", factory.LATER)):
+        for run in grown(5, created):
+            store.write(tmp_path / name, run)
+    report = benchmark.pedantic(check.check, (tmp_path / "new", tmp_path / "old"), rounds=3)
+    assert len([row for row in report.rows if row.metric == "accuracy"]) == 1000
+
+
+def test_rank_3334_rows(benchmark: Any) -> None:
+    runs: dict[str, list[Score]] = {}
+    for run in grown(3, factory.CREATED) + [
+        msgspec.structs.replace(run, cell_id=f"{run.cell_id}b") for run in grown(3, factory.CREATED)
+    ]:
+        found = stats.score(run, "accuracy")
+        assert found is not None
+        runs.setdefault(run.cell_id, []).append(found)
+    assert len(runs) >= 3332
+
+    def ranked() -> int:
+        board = [stats.Runs(scores) for scores in runs.values()]  # unpacks 10,000 outcomes of each run
+        return len(stats.ranking(board, None).ranks)
+
+    assert benchmark.pedantic(ranked, rounds=3) == len(runs)
