@@ -41,7 +41,7 @@ class Board(Struct, frozen=True, dict=True):
     ranks: dict[str, str]
     """Rank of each cell id as a reader sees it, `2=` where rows are tied."""
     resolution: float | None
-    """The difference from which on rows part, in the metric's unit; None where fewer than two are ranked."""
+    """The difference from which on a row parts from the best, in the metric's unit; None without two ranked rows."""
     effects: tuple[Effect, ...]
     """Of every recipe but the baseline, recipe by recipe."""
 

@@ -36,7 +36,7 @@ class Ranking(Struct, frozen=True):
     ranks: tuple[int | None, ...]
     """One more than the rows that are surely better; None for rows of too few runs."""
     resolution: float | None
-    """The difference, in the metric's unit, from which on two neighbours at the board's two ends would part."""
+    """The difference, in the metric's unit, from which on a row parts from the best, whatever lies between."""
 
 
 def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["higher", "lower"] = "higher") -> Ranking:
@@ -63,7 +63,7 @@ def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["h
     errors = []
     for place in reversed(range(1, len(board))):
         distances, own = apart(place)
-        errors.append(own[-1])
+        errors.append(own[0])
         surely = min(surely, place)
         parted = distances[:surely] > limits[place - np.arange(surely) + 1]
         surely = surely if parted.all() else int(parted.argmin())

@@ -73,7 +73,7 @@ def test_home_answers_in_numbers(site: Site) -> None:
 def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
     shown = text(site.pages["suites/digits/index.md"].html)
     assert "1 custom_cnn · augment 97.0 % (95.2 to 98.2)" in shown
-    assert "These runs tell two rows of this board apart from about 3.5 points on." in shown
+    assert "To be surely worse than the best, a row must lie about 5 points behind it." in shown
     assert shown.index("2= custom_cnn · plain") < shown.index("2= custom_cnn · quantize")
     assert "resnet20 · plain train failed 0, 1 shapes (8, 4) and (8, 3)" in shown
     assert "resnet20 · plain train timeout 2 stopped after 60 s" in shown
