@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench import __version__
 from bench.errors import shortened
@@ -110,7 +111,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
         type=_share,
         default=0.01,
         metavar="SHARE",
-        help="an accuracy drop that does not matter, 0–1 (default: %(default)s)",
+        help="a loss that does not matter: of proportions as such, of all else as a share, 0–1 (default: %(default)s)",
     )
     added.add_argument(
         "--latency-tolerance",
@@ -130,9 +131,8 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added.add_argument(
         "--acknowledged",
         type=Path,
-        default=Path("acknowledged.yaml"),
         metavar="FILE",
-        help="alerts that may stand for a while (default: %(default)s, where it exists)",
+        help="alerts that may stand for a while (default: acknowledged.yaml, where it exists)",
     )
     added.add_argument("--strict", action="store_true", help="what is undecided fails, too")
     added.add_argument(
@@ -151,7 +151,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     )
     added.add_argument("--any-versions", action="store_true", help="compare timings of different package versions, too")
     added.add_argument("--github", action="store_true", help="print GitHub's annotations, and fill its step summary")
-    added.add_argument("--webhook", metavar="URL", help="send the report there as JSON")
+    added.add_argument("--webhook", type=_address, metavar="URL", help="send the report there as JSON")
 
     added = verb("findings", as_json=True, reads=True)
     added.add_argument("suite", nargs="?", metavar="SUITE", help="a suite with records (default: all)")
@@ -171,7 +171,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added.add_argument("file", type=Path, metavar="FILE", help="ends in .csv, .json or .parquet")
 
     added = verb("schema", results=False)
-    added.add_argument("of", choices=["suite", "record"])
+    added.add_argument("of", choices=["suite", "record", "report"])
 
     verb("doctor", as_json=True, results=False, plugins=True)
 
@@ -190,6 +190,17 @@ def _whole(most: int) -> Callable[[str], int]:
 
 
 _workers, _seconds, _port = _whole(MOST_WORKERS), _whole(10**9), _whole(65535)
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        is_good = False
+    if not is_good or " " in text:
+        raise argparse.ArgumentTypeError("not an address such as https://host/path")  # which may hold a secret
+    return text
 
 
 def _report(text: str) -> Path:

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bench.planning.plan import Plan
     from bench.planning.suite import Suite
 
+ACKNOWLEDGED = Path("acknowledged.yaml")
 MOST_CHARACTERS = 2000
 """Of a line that says what is wrong; it quotes what a person wrote."""
 
@@ -141,35 +143,61 @@ def check(options: argparse.Namespace) -> int:
     from bench import check as checking
     from bench.check import formats
 
-    def judged() -> checking.Report:
+    catalog, accepted = _catalog(options), options.acknowledged
+    if accepted is None and ACKNOWLEDGED.exists():
+        accepted = ACKNOWLEDGED
+
+    def judged(remeasure: Any = None) -> checking.Report:
         return checking.check(
             options.results,
             options.baseline,
             tolerance=options.tolerance,
             latency_tolerance=options.latency_tolerance,
             gates=options.gate,
-            accepted=options.acknowledged,
+            accepted=accepted,
             strict=options.strict,
-            remeasure=_remeasure(options) if options.remeasure else None,
+            remeasure=remeasure,
             any_versions=options.any_versions,
         )
 
-    report = judged()
     if options.confirm:
         from bench.confirm import confirm
 
         with contextlib.redirect_stdout(sys.stderr):  # the report alone goes to the other
-            has_run = confirm(report.rows, options.results, _catalog(options))
-        report = judged() if has_run else report
+            confirm(judged().rows, options.results, catalog)
+    report = judged(_remeasure(options) if options.remeasure else None)
     _show(options, report, formats.github(report) if options.github else checking.render(report))
-    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
-        with Path(summary).open("a", encoding="utf-8") as file:
+    lost = [error for send in _deliveries(options, report) if (error := _failed(send))]
+    for error in lost:
+        print(f"bench: {error}", file=sys.stderr)
+    return report.exit_code or (BAD_INPUT if lost else FINE)
+
+
+def _deliveries(options: argparse.Namespace, report: Any) -> list[Callable[[], None]]:
+    """Return what hands a check's report on, each of which may fail alone."""
+    from bench.check import formats
+
+    def summarize(path: Path) -> None:
+        with path.open("a", encoding="utf-8") as file:
             file.write(formats.markdown(report))
-    for path in options.report:
-        formats.write(report, path)
+
+    found: list[Callable[[], None]] = [partial(formats.write, report, path) for path in options.report]
+    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        found.append(partial(summarize, Path(summary)))
     if options.webhook:
-        formats.post(report, options.webhook)
-    return report.exit_code
+        found.append(partial(formats.post, report, options.webhook))
+    return found
+
+
+def _failed(send: Callable[[], None]) -> str:
+    """Return why a report did not arrive, empty if it did."""
+    try:
+        send()
+    except BenchError as error:
+        return shortened(str(error), MOST_CHARACTERS)
+    except OSError as error:
+        return shortened(told(error), MOST_CHARACTERS)
+    return ""
 
 
 def _remeasure(options: argparse.Namespace) -> Any:
@@ -259,13 +287,15 @@ def new(options: argparse.Namespace) -> int:
 
 
 def schema(options: argparse.Namespace) -> int:
-    """Print the JSON Schema of suite files or of records."""
+    """Print the JSON Schema of suite files, of records or of what `check --json` prints."""
     import msgspec
 
+    from bench.check import Report
     from bench.planning import suite
     from bench.records import Record
 
-    found = suite.schema() if options.of == "suite" else msgspec.json.schema(Record)
+    kinds = {"record": Record, "report": Report}
+    found = suite.schema() if options.of == "suite" else msgspec.json.schema(kinds[options.of])
     print(json.dumps(found, indent=2))
     return FINE
 

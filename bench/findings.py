@@ -49,6 +49,8 @@ class Run(Struct, frozen=True, kw_only=True):
 
     fields: dict[str, Any]
     score: stats.Score
+    is_copy: bool
+    """Its network is from a file, and stands for every seed."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -126,12 +128,14 @@ def _compare(suite: SuiteRecord, claim: Claim, final: Mapping[RunKey, Record]) -
         if cell_id not in cells or score is None:
             continue
         for each in suite.seeds if seed is None else [seed]:  # a network from a file stands for all seeds
-            run = Run(fields=fields_of(cells[cell_id], each, fold), score=score)
+            run = Run(fields=fields_of(cells[cell_id], each, fold), score=score, is_copy=seed is None)
             # A run that both sides match would be paired with itself.
             if is_new(run.fields):
                 new.append(run)
             elif is_old(run.fields):
                 old.append(run)
+    if all(run.is_copy for run in (*new, *old)):  # which are as many pairs as there are files
+        new, old = ([run for run in side if run.fields["seed"] == suite.seeds[0]] for side in (new, old))
     axes = _shared_axes(new, old)
     return Comparison(
         claim=claim, compare=new, against=old, pairs=stats.Pairs.of(_by_place(new, axes), _by_place(old, axes))

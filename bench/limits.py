@@ -12,6 +12,8 @@ from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 NotNegative = Annotated[int, Meta(ge=0, le=2**53)]
+COUNTS = {"parameters", "flops", "size_bytes", "compressed_bytes", "deployed_bytes"}
+"""Measurements that cannot be negative."""
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 """NumPy and Keras take no more than 32 bits."""
 FOLDS = 5

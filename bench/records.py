@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.limits import (
+    COUNTS,
     MOST_POINTS,
     MOST_SERIES,
     PROPORTIONS,
@@ -191,6 +192,7 @@ class Measurement(Struct, frozen=True, omit_defaults=True):
         """Refuse an accuracy of 5."""
         if self.name in PROPORTIONS:
             require(-ROUNDING <= self.value <= 1 + ROUNDING, f"{self.name} lies between 0 and 1")
+        require(self.name not in COUNTS or self.value >= 0, f"{self.name} is not negative")
         require(self.low is None or self.high is None or self.low <= self.high, "low is above high")
 
 
@@ -380,6 +382,12 @@ class Record(Struct, frozen=True, kw_only=True):
                 require_equal_length(classes=self.data.classes, confusion=self.confusion)
             if self.correct is not None:
                 require(len(self.correct) == (self.data.n_test + 7) // 8, "correct has not one bit a test example")
+                self._require_accuracy(int.from_bytes(self.correct, "big").bit_count(), self.data.n_test)
+
+    def _require_accuracy(self, right: int, n: int) -> None:
+        for m in self.measurements:
+            if m.name == "accuracy" and m.split == "test" and m.n == n and n:
+                require(abs(m.value - right / n) <= 1e-6, "accuracy is not the share of correct answers")
 
     def value(self, name: str, **where: Any) -> float | None:
         """Return the first measurement of that name whose fields equal `where`, or None."""

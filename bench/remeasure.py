@@ -21,7 +21,7 @@ from bench.catalog import Catalog
 from bench.check.speed import speed
 from bench.errors import BenchError
 from bench.planning.plan import Plan
-from bench.records import Artifact, Record
+from bench.records import Artifact, Record, canonical
 from bench.runner import outcomes
 from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import IN_USE, hold
@@ -145,7 +145,8 @@ def _pairs(new: Sequence[Record], old: Sequence[Record], settings: Settings) -> 
     for side, found in zip((new, old), latest, strict=True):
         for record in side:
             if record.measure and record.status == "finished" and record.parents and record.parents[0] in made:
-                found[record.cell_id, record.seed, record.fold, record.measure.name] = record
+                spec = canonical(replace(record.measure, profile="standard"))
+                found[record.cell_id, record.seed, record.fold, spec] = record
     return [
         Pair(record, other, (_task("new", record, made, settings), _task("old", other, made, settings)))
         for key, record in latest[0].items()

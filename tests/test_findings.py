@@ -166,6 +166,11 @@ def test_the_last_artifact_of_a_run_speaks_for_it() -> None:
     assert list(final_records([trained, derived]).values()) == [derived]
 
 
+def test_two_networks_from_files_are_one_pair_however_many_seeds_there_are() -> None:
+    found = one([record(PLAIN, seed=None, accuracy=0.8), record(AUGMENT, seed=None, accuracy=0.9)])
+    assert (found.verdict, found.n) == ("undecided", 1)
+
+
 def test_an_unreadable_expression_names_the_finding() -> None:
     with pytest.raises(SuiteError, match="demo: finding 'Augmentation helps'"):
         one(runs(0.9, 0.9, seeds=1), compare="recipe=")

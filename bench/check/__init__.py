@@ -13,7 +13,7 @@ from bench.check import acknowledged
 from bench.check.quality import failures, quality
 from bench.check.report import Report, render, report
 from bench.check.rows import Row, Side, Verdict, node_of
-from bench.check.sides import sides
+from bench.check.sides import Sides, sides
 from bench.check.slides import slides
 from bench.check.speed import speed
 from bench.errors import BenchError, NothingToCompare
@@ -52,6 +52,8 @@ def check(
             raise BenchError(f"a tolerance of {share}: it is a share from 0 to 1")
     reading = store.read(results)
     found = sides(results, reading, baseline)
+    if not found.new:
+        raise NothingToCompare(_nothing(baseline, found, ()))
     labels = {cell.cell_id: cell.label for suite in reading.suites.values() for cell in suite.cells}
     rows = judge(
         found.new,
@@ -63,13 +65,13 @@ def check(
         timings=remeasure(found.new, found.old) if remeasure else None,
         any_versions=any_versions,
     )
-    if all(row.difference is None and row.metric != "status" for row in rows):
-        raise NothingToCompare(_nothing(baseline, found.new, rows, found.problems))
+    if all((row.difference is None or row.verdict == "shown") and row.metric != "status" for row in rows):
+        raise NothingToCompare(_nothing(baseline, found, rows))
     cells = {record.cell_id for side in (found.new, found.old) for record in side}
     rows, faults = acknowledged.apply(rows, accepted, cells) if accepted else (rows, [])
     known = {node_of(record) for record in found.old}
     lonely = sum(node_of(record) not in known for record in found.new)
-    return report(str(baseline), rows, lonely, found.problems, faults, strict=strict)
+    return report(str(baseline), rows, (lonely, found.gone), found.problems, faults, strict=strict)
 
 
 def judge(
@@ -85,24 +87,36 @@ def judge(
 ) -> list[Row]:
     """Return every comparison of two sets of records, each oldest first; regressions come first.
 
-    `timings` are judged in the place of those that the records hold.
+    `timings`, new and old, are judged in the place of those that the records hold of these cells.
     """
     labels = labels or {}
     rows = [
         *failures(new, old, labels),
         *quality(new, old, labels, tolerance, gates),
         *slides(new, old, labels, tolerance),
-        *speed(*(timings or (new, old)), labels, latency_tolerance, any_versions=any_versions),
     ]
+    taken: Side = ()
+    if timings is not None:
+        taken, before = timings
+        rows += speed(taken, before, labels, latency_tolerance, any_versions=any_versions)
+    again = {(record.cell_id, record.measure.name) for record in taken if record.measure}
+    rest = [one for one in new if not (one.measure and (one.cell_id, one.measure.name) in again)]
+    rows += speed(rest, old, labels, latency_tolerance, any_versions=any_versions)
     order: tuple[Verdict, ...] = get_args(Verdict)
-    return sorted(rows, key=lambda row: (order.index(row.verdict), row.suite, row.label, row.node, row.place))
+    return sorted(
+        rows,
+        key=lambda row: (order.index(row.verdict), row.node == "measure", row.suite, row.label, row.node, row.place),
+    )
 
 
-def _nothing(baseline: str | Path, new: Side, rows: Sequence[Row], problems: Sequence[str]) -> str:
+def _nothing(baseline: str | Path, found: Sides, rows: Sequence[Row]) -> str:
     """Return why nothing was compared, in one line."""
+    new, problems = found.new, found.problems
     if rows:
-        why = f"{len(rows)} pairs, none comparable, the first because {rows[0].reason}"
+        first = min(rows, key=lambda row: row.node == "measure")
+        why = f"{len(rows)} pairs, none comparable, the first because {first.reason}"
     else:
         why = f"{len(new)} new records, none with a counterpart" if new else "no new records"
+    gone = f"; {found.gone} of its records are gone" if found.gone else ""
     broken = f"; {len(problems)} broken records were skipped, the first: {problems[0]}" if problems else ""
-    return f"{baseline}: {why}{broken}; run the baseline's suite again and check its records"
+    return f"{baseline}: {why}{gone}{broken}; run the baseline's suite again and check its records"

@@ -13,6 +13,7 @@ run out, or that no alert answers to any more, fails the check: it would hide th
 from collections.abc import Container, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
@@ -22,21 +23,21 @@ from bench.check.rows import Row
 from bench.errors import BenchError
 from bench.planning.located_yaml import Located
 
+SPEED = ("latency_ms", "throughput")
+
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True):
     """One alert that may stand."""
 
     cell: str
     what: str
-    reason: str
+    reason: Annotated[str, msgspec.Meta(min_length=1)]
     until: date
 
 
 def read(path: Path) -> list[tuple[Entry, str]]:
-    """Return the entries of a file, each with its place; none where there is no file."""
-    if not path.exists():
-        return []
-    starts = "is a mapping that starts with 'acknowledged:', a list of entries below it"
+    """Return the entries of a file, each with its place."""
+    starts = "must be a mapping that starts with 'acknowledged:', a list of entries below it"
     located = Located(path, starts)
     entries = located.value.get("acknowledged")
     if list(located.value) != ["acknowledged"] or not isinstance(entries, list):
@@ -60,13 +61,14 @@ def apply(rows: Sequence[Row], path: Path, cells: Container[str]) -> tuple[list[
     today = datetime.now(UTC).date()
     marked, faults = list(rows), []
     for entry, where in read(path):
-        places = [i for i, row in enumerate(rows) if (row.cell_id, row.place) == (entry.cell, entry.what)]
-        alerts = [i for i in places if rows[i].verdict == "regressed"]
+        timings = entry.what.split()[:1] in ([name] for name in SPEED)
+        of_kind = [i for i, row in enumerate(rows) if row.cell_id == entry.cell and (row.metric in SPEED) == timings]
+        alerts = [i for i in of_kind if (rows[i].place, rows[i].verdict) == (entry.what, "regressed")]
         if entry.until < today:
             faults.append(f"{where}: '{entry.cell} {entry.what}' ran out on {entry.until}; renew it or delete it")
         elif alerts:
             for i in alerts:
                 marked[i] = replace(rows[i], acknowledged=entry.reason)
-        elif places or entry.cell not in cells:
+        elif of_kind or entry.cell not in cells:
             faults.append(f"{where}: '{entry.cell} {entry.what}' answers to no alert; delete it")
     return marked, faults

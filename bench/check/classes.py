@@ -51,19 +51,18 @@ def _row(one: _Class, prior: Prior) -> Row:
     seeds = prior.variance(one.group)
     spread = stats.total(Spread(seeds.variance * one.runs, seeds.df), Spread(one.examples, math.inf))
     about = stats.estimate(one.apart / one.slope, one.row.n, Spread(spread.variance / one.slope**2, spread.df))
-    return replace(one.row, low=about.low, high=about.high, p=about.p)
+    low, high = max(about.low or 0.0, -1.0), min(about.high or 0.0, 1.0)
+    return replace(one.row, low=low, high=high, p=about.p)
 
 
 def _of_cell(pair: "Pair", prior: Prior) -> list[_Class]:
-    new, old = _right(pair.new), _right(pair.old)
-    names = pair.new[0].data.classes if pair.new[0].data else ()
-    if (
-        len(pair.contrast.pairs) > 1
-        or new is None
-        or old is None
-        or not (new.n == old.n).all()
-        or len(names) != len(new.n)
-    ):
+    if len(pair.contrast.pairs) > 1:
+        return []
+    test = pair.contrast.pairs[0][0].scores[0].test
+    new, old = _right(pair.new, test), _right(pair.old, test)
+    if new is None or old is None or new.names != old.names or not np.array_equal(new.n, old.n):
+        return []
+    if len(new.names) != len(new.n):
         return []
     everything = pair.contrast.group.ceiling
     examples = pair.contrast.examples(prior) / everything if everything else 0.0
@@ -83,7 +82,7 @@ def _of_cell(pair: "Pair", prior: Prior) -> list[_Class]:
         row = replace(
             pair.row,
             metric="recall",
-            class_name=names[index],
+            class_name=new.names[index],
             difference=float(after.mean() - before.mean()),
             old=Interval(value=float(before.mean()), low=None, high=None, n=len(before)),
             new=Interval(value=float(after.mean()), low=None, high=None, n=len(after)),
@@ -98,10 +97,17 @@ class _Right(NamedTuple):
     """(runs, classes)"""
     n: NDArray[np.int64]
     """(classes,)"""
+    names: tuple[str, ...]
 
 
-def _right(side: Side) -> _Right | None:
-    tables = [np.array(record.confusion) for record in side if record.confusion]
-    if len(tables) < len(side) or len({table.shape for table in tables}) > 1:
+def _right(side: Side, test: str) -> _Right | None:
+    """Return what the runs on one test set got right; None if one does not say, or sees other classes."""
+    runs = [record for record in side if record.data and record.data.test_fingerprint == test]
+    tables = [np.array(record.confusion) for record in runs if record.confusion]
+    names = {record.data.classes for record in runs if record.data}
+    if len(tables) < len(runs) or len(names) != 1 or len({table.shape for table in tables}) != 1:
         return None
-    return _Right(np.stack([table.diagonal() for table in tables]), tables[0].sum(axis=1))
+    sizes = np.stack([table.sum(axis=1) for table in tables])
+    if (sizes != sizes[0]).any():
+        return None
+    return _Right(np.stack([table.diagonal() for table in tables]), sizes[0], names.pop())

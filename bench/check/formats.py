@@ -2,9 +2,11 @@
 
 import json
 import re
+import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 import msgspec
@@ -22,15 +24,16 @@ ATOM = "http://www.w3.org/2005/Atom"
 def markdown(report: Report) -> str:
     """Return a comment for a pull request: what was found in one line, alerts and what is undecided as a table."""
     told = [row for row in report.rows if row.verdict in {"regressed", "undecided"}]
-    lines = [f"**{_headline(report)}**", ""]
+    lines = [f"**bench check {_cell(report.headline)}**", ""]
     if told:
         lines += ["| verdict | suite | row | what | difference |", "|---|---|---|---|---|"]
         for row in told[:MOST_LINES]:
-            cells = (row.outcome, row.suite, row.label, row.place, sentence(row).removeprefix(row.place).strip())
+            label = f"{row.label} ({row.cell_id})" if row.verdict == "regressed" else row.label
+            cells = (row.outcome, row.suite, label, row.place, sentence(row).removeprefix(row.place).strip())
             lines.append(f"| {' | '.join(map(_cell, cells))} |")
         if len(told) > MOST_LINES:
             lines.append(f"\n… and {len(told) - MOST_LINES} more; all are in the report.")
-    lines += [f"\nSkipped: {_cell(problem)}" for problem in report.problems]
+    lines += [f"\n{_cell(note)}" for note in report.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -41,12 +44,18 @@ def junit(report: Report) -> str:
     for row in report.rows:
         if row.suite not in suites:
             suites[row.suite] = ET.SubElement(root, "testsuite", name=_xml(row.suite))
-        names = {"classname": _xml(f"{row.suite}.{row.label}"), "name": _xml(f"{row.node} {row.place}")}
+        on = f" on {row.machine}" if row.machine else ""
+        names = {"classname": _xml(f"{row.suite}.{row.label}"), "name": _xml(f"{row.node} {row.place}{on}")}
         case = ET.SubElement(suites[row.suite], "testcase", names)
         if row.fails or (row.verdict == "undecided" and report.strict):
             ET.SubElement(case, "failure", message=_xml(sentence(row)), type=row.verdict)
-        elif row.verdict in {"undecided", "regressed"}:
+        elif row.verdict in {"undecided", "regressed", "shown"}:
             ET.SubElement(case, "skipped", message=_xml(sentence(row)))
+    if report.notes:
+        suites[""] = ET.SubElement(root, "testsuite", name="bench check")
+        for note in report.notes:
+            case = ET.SubElement(suites[""], "testcase", classname="bench check", name="records and acknowledgements")
+            ET.SubElement(case, "failure", message=_xml(note), type="note")
     for suite in suites.values():
         suite.set("tests", str(len(suite)))
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
@@ -61,14 +70,15 @@ def sarif(report: Report) -> str:
     results = [
         {
             "ruleId": row.metric,
-            "level": "note" if row.acknowledged else levels[row.verdict],
+            "level": "note" if row.acknowledged is not None else levels[row.verdict],
             "message": {"text": f"{row.label}: {sentence(row)}"},
             "locations": [{"physicalLocation": {"artifactLocation": {"uri": f"suites/{row.suite}.yaml"}}}],
-            "partialFingerprints": {"cell": f"{row.cell_id}/{row.place}"},
+            "partialFingerprints": {"cell": f"{row.cell_id}/{row.place}/{row.machine or ''}"},
         }
         for row in told
     ]
-    rules = [{"id": metric, "name": metric} for metric in dict.fromkeys(row.metric for row in told)]
+    results += [{"ruleId": "records", "level": "error", "message": {"text": note}} for note in report.notes]
+    rules = [{"id": name, "name": name} for name in dict.fromkeys(str(result["ruleId"]) for result in results)]
     driver = {"name": "bench check", "informationUri": "https://keras.io", "rules": rules}
     run = {"tool": {"driver": driver}, "results": results}
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -101,13 +111,14 @@ def github(report: Report) -> str:
     """Return workflow commands that become annotations: an error for each alert, a warning for what is undecided."""
     kinds = {"regressed": "error", "undecided": "notice"}
     lines = [
-        f"::{kinds[row.verdict] if not row.acknowledged else 'notice'} "
+        f"::{kinds[row.verdict] if row.acknowledged is None else 'notice'} "
         f"file=suites/{_escaped(row.suite, True)}.yaml,title={_escaped(f'{row.outcome}: {row.label}', True)}"
         f"::{_escaped(sentence(row))}"
         for row in report.rows
         if row.verdict in kinds
     ]
-    return "\n".join([*lines, f"::notice title=bench check::{_escaped(_headline(report))}"])
+    lines += [f"::error title=bench check::{_escaped(note)}" for note in report.notes]
+    return "\n".join([*lines, f"::notice title=bench check::{_escaped(report.headline)}"])
 
 
 def as_json(report: Report) -> str:
@@ -131,21 +142,21 @@ def write(report: Report, path: Path) -> None:
 
 
 def post(report: Report, url: str) -> None:
-    """Send the report to a webhook: `text` says it in a line, `report` is all that `--json` prints."""
-    if not url.startswith(("https://", "http://")):
-        raise BenchError(f"--webhook {url}: an address starts with https:// or http://")
-    body = json.dumps({"text": _headline(report), "report": json.loads(as_json(report))}).encode()
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 – checked above
+    """Send the report to a webhook: `text` says it in a line, `report` is all that `--json` prints.
+
+    An error names the host alone, as the rest of such an address is often a secret.
+    """
+    body = json.dumps({"text": f"bench check {report.headline}", "report": json.loads(as_json(report))}).encode()
     try:
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 – the option takes http alone
         with urllib.request.urlopen(request, timeout=PATIENCE_S):  # noqa: S310
             pass
-    except (OSError, ValueError) as error:
-        raise BenchError(f"--webhook {url}: not delivered: {error}; send it again with the same command") from error
-
-
-def _headline(report: Report) -> str:
-    found = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count) or "nothing"
-    return f"bench check against {report.baseline}: {found}"
+    except (OSError, ValueError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        host = urllib.parse.urlsplit(url).hostname
+        raise BenchError(
+            f"--webhook: {host} has not taken the report: {reason}; the same command sends it again"
+        ) from error
 
 
 def _cell(text: str) -> str:

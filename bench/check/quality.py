@@ -6,7 +6,7 @@ check, and those of the baseline that were not run again, say together how far s
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -18,7 +18,7 @@ from bench.check import classes
 from bench.check.rows import POWER, STRICT, Group, Row, Side, Verdict, decide, group_of, grouped, row_of
 from bench.errors import BenchError, nearest
 from bench.records import Record
-from bench.stats import Contrast, Prior, Runs, Score, Spread
+from bench.stats import Contrast, Prior, Runs, Scale, Score, Spread
 
 EXACT = ("parameters", "flops", "size_bytes")
 """Figures without noise; they are told only where they changed."""
@@ -60,41 +60,53 @@ def quality(new: Side, old: Side, labels: dict[str, str], tolerance: float, gate
 
     `gates` are further metrics, by the names that records have for them.
     """
+    _refuse_unknown(gates, new)
     made = {"train", "derive"}
     before = grouped(record for record in old if record.node in made)
     after = {
-        key: group for key, group in grouped(record for record in new if record.node in made).items() if key in before
+        key: group
+        for key, found in grouped(record for record in new if record.node in made).items()
+        if key in before and (group := _not_older(found, before[key]))
     }
-    _refuse_unknown(gates, new)
+    pairs = [(group, before[key]) for key, group in after.items()]
     others = [group for key, group in before.items() if key not in after]
-    groups = [(group, before[key]) for key, group in after.items()]
-    first = [_compared(after, before, labels, _main(after)) for after, before in groups]
-    yield from _judged(first, [(_main(group), group) for group in others], tolerance)
+    main = [(_main(group), group, earlier) for group, earlier in pairs]
+    yield from _judged(main, [(_main(group), group) for group in others], labels, tolerance)
     for gate in gates:
-        rows = [_compared(after, before, labels, gate) for after, before in groups if _main(after) != gate]
-        yield from _judged(rows, [(gate, group) for group in others], tolerance)
-    for group, earlier in groups:
+        gated = [(gate, group, earlier) for name, group, earlier in main if name != gate]
+        yield from _judged(gated, [(gate, group) for group in others], labels, tolerance)
+    for group, earlier in pairs:
         yield from _costs(group, earlier, labels, tolerance)
 
 
+def _not_older(group: Side, earlier: Side) -> list[Record]:
+    """Leave out runs that the baseline has made anew since: where a new attempt failed, an old one proves nothing."""
+    latest = {(record.seed, record.fold): record.created for record in earlier}
+    return [record for record in group if record.created >= latest.get((record.seed, record.fold), "")]
+
+
 def _refuse_unknown(gates: Sequence[str], found: Side) -> None:
-    known = {m.name for record in found for m in record.measurements if m.split in (None, "test")}
-    for gate in gates:
-        if found and gate not in known:
-            raise BenchError(f"--gate {gate}: no new record has such a figure{nearest(gate, known)}")
+    """Raise BenchError for a gate that no new record has a score for, or of which neither direction is a loss."""
+    known = {m.name for record in found for m in record.measurements if m.better != "none"}
+    known = {name for name in known - set(EXACT) if any(stats.score(record, name) for record in found)}
+    for gate in gates if found else ():
+        if gate not in known:
+            named = nearest(gate, known) or f"; there are {', '.join(sorted(known)) or 'none'}"
+            raise BenchError(f"--gate '{gate}': not a figure that can be judged of any new record{named}")
 
 
 def _main(group: Side) -> str:
     return "accuracy" if stats.score(group[0], "accuracy") else "loss"
 
 
-def _compared(new: Side, old: Side, labels: dict[str, str], metric: str) -> Pair | Row | None:
+def _compared(new: Side, old: Side, labels: dict[str, str], metric: str, scale: Scale) -> Pair | Row | None:
     """Return what is to be judged of a cell; a row that says why if nothing can be, None without figures."""
-    after, before = _scores(new, metric), _scores(old, metric)
-    if not after or not before:
+    every = _scores(new, metric), _scores(old, metric)
+    if not all(every):
         return None
-    scale = stats.scale_of([*after.values(), *before.values()])
-    runs, earlier = Runs(list(after.values()), scale), Runs(list(before.values()), scale)
+    tests = {score.test for score in every[0].values()} & {score.test for score in every[1].values()}
+    after, before = ({run: s for run, s in side.items() if s.test in tests or not tests} for side in every)
+    runs, earlier = (Runs(list(side.values()), scale) for side in (after, before))
     better = next(m.better for record in new for m in record.measurements if m.name == metric)
     row = row_of(
         new,
@@ -107,6 +119,7 @@ def _compared(new: Side, old: Side, labels: dict[str, str], metric: str) -> Pair
         old=stats.interval(earlier),
         new=stats.interval(runs),
     )
+    row = replace(row, n=len(after))
     contrast = Contrast.of(runs, earlier)
     if contrast is None:
         return replace(row, reason="the test sets differ, by their fingerprints")
@@ -118,20 +131,27 @@ def _scores(group: Side, metric: str) -> dict[tuple[int | None, int], Score]:
     return {run: score for run, score in found.items() if score}
 
 
-def _judged(found: Iterable[Pair | Row | None], others: Iterable[tuple[str, Side]], tolerance: float) -> Iterator[Row]:
-    """Yield the rows of some metrics with their verdicts, all corrected together."""
-    pairs = []
-    for one in found:
-        if isinstance(one, Row):
-            yield one
-        elif one is not None:
-            pairs.append(one)
+def _judged(
+    cells: Sequence[tuple[str, Side, Side]],
+    others: Sequence[tuple[str, Side]],
+    labels: dict[str, str],
+    tolerance: float,
+) -> Iterator[Row]:
+    """Yield the rows of cells, each with its metric, with their verdicts, all corrected together."""
+    sides = [*others, *((metric, side) for metric, *both in cells for side in both)]
+    figures: defaultdict[str, list[Score]] = defaultdict(list)
+    for metric, side in sides:
+        figures[metric] += _scores(side, metric).values()
+    scales = {metric: stats.scale_of(scores) for metric, scores in figures.items()}
+    found = [_compared(new, old, labels, metric, scales[metric]) for metric, new, old in cells]
+    yield from (one for one in found if isinstance(one, Row))
+    pairs = [one for one in found if isinstance(one, Pair)]
     witnesses: defaultdict[str, list[stats.Group]] = defaultdict(list)
     for pair in pairs:
         witnesses[pair.row.metric].append(pair.contrast.group)
     for metric, group in others:
         if scores := _scores(group, metric):
-            witnesses[metric].append(Runs(list(scores.values())).group)
+            witnesses[metric].append(Runs(list(scores.values()), scales[metric]).group)
     priors = {metric: stats.prior_of(groups) for metric, groups in witnesses.items()}
     rows = [_with_difference(pair, priors[pair.row.metric]) for pair in pairs]
     single = classes.rows([pair for pair in pairs if pair.row.metric == "accuracy"], priors.get("accuracy"))
@@ -141,7 +161,8 @@ def _judged(found: Iterable[Pair | Row | None], others: Iterable[tuple[str, Side
     for pair, row in zip(pairs, main, strict=True):
         level = STRICT if min(row.n, row.n_old) == 1 else stats.ALPHA
         alone = level * (sure + 1) / max(len(main), 1)  # what one more discovery has to reach
-        decided.append(_with_power(decide(row, tolerance, level), pair.contrast, priors[row.metric], tolerance, alone))
+        judged = decide(row, tolerance, level)
+        decided.append(_with_power(judged, pair, priors[row.metric], tolerance, alone))
     yield from decided
     yield from _told(single, decided, tolerance)
 
@@ -160,6 +181,9 @@ def _with_difference(pair: Pair, prior: Prior | None) -> Row:
     row, (after, before) = pair.row, pair.contrast.means
     if pair.are_equal:
         return replace(row, difference=0.0, low=0.0, high=0.0, p=1.0)
+    if prior is None and pair.contrast.group.df:  # no run differs from another of its side, here or elsewhere
+        apart = after - before
+        return replace(row, difference=apart, low=apart, high=apart, p=0.0 if apart else 1.0)
     if prior is None:
         reason = "one seed, and no cell of the baseline tells their spread"
         return replace(row, difference=after - before, reason=reason)
@@ -181,9 +205,10 @@ def _corrected(main: list[Row], single: list[Row]) -> tuple[list[Row], list[Row]
     )
 
 
-def _with_power(row: Row, contrast: Contrast, prior: Prior | None, tolerance: float, level: float) -> Row:
+def _with_power(row: Row, pair: Pair, prior: Prior | None, tolerance: float, level: float) -> Row:
     """Return the row with the loss that it would have seen, and if undecided with the seeds that would decide it."""
-    if prior is None or row.difference is None or row.p == 1.0:
+    contrast = pair.contrast
+    if prior is None or row.difference is None or pair.are_equal:
         return row
     slope = abs(contrast.pairs[0][0].slope)
     row = replace(row, visible=_needed(contrast.spread(prior), level, POWER) / slope)
@@ -196,7 +221,7 @@ def _with_power(row: Row, contrast: Contrast, prior: Prior | None, tolerance: fl
         if abs(loss) > _needed(spread, level) or loss + _needed(spread, stats.ALPHA) < allowed * slope:
             seeds = f"{more} more seed{'' if more == 1 else 's'} would probably tell"
             return replace(row, more_seeds=more, reason=f"{row.reason}; {seeds}")
-    return replace(row, reason=f"{row.reason}; no number of new seeds would tell, more of the baseline's might")
+    return replace(row, reason=f"{row.reason}; no number of new seeds would tell, the baseline has too few")
 
 
 def _needed(spread: Spread, level: float, power: float = 0.5) -> float:
@@ -211,9 +236,9 @@ def _costs(new: Side, old: Side, labels: dict[str, str], tolerance: float) -> It
         values = [[value for value in side if value is not None] for side in (after, before)]
         if all(values) and fmean(values[0]) != fmean(values[1]):
             now, then = fmean(values[0]), fmean(values[1])
-            change = now / then - 1 if then else 1.0
+            change = (now - then) / abs(then) if then else 1.0
             fields: dict[str, Any] = {"metric": metric, "better": "lower", "unit": "%", "difference": change}
             verdict: Verdict = "regressed" if change > 0 else "improved"
             if abs(change) <= tolerance:
                 verdict = "unchanged"
-            yield row_of(new, labels, **fields, verdict=verdict, reason=f"{then:,.0f} → {now:,.0f}", n_old=len(old))
+            yield row_of(new, labels, **fields, verdict=verdict, reason=f"{then:,.9g} → {now:,.9g}", n_old=len(old))

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from bench import records, stats, store, wording
 from bench.records import Record
 
-Verdict = Literal["regressed", "undecided", "improved", "unchanged"]
+Verdict = Literal["regressed", "undecided", "improved", "unchanged", "shown"]
+"""`shown` is what is never judged: timings of the profile `smoke`."""
 Side = Sequence[Record]
 STRICT = 0.01
 """The level where a side has a single seed, of which nobody knows whether it is a usual one."""
@@ -32,6 +33,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """Of a metric of one class."""
     runtime: str | None = None
     batch_size: int | None = None
+    machine: str | None = None
+    """Of a timing: the hardware's fingerprint."""
     verdict: Verdict = "undecided"
     old: stats.Interval | None = None
     new: stats.Interval | None = None
@@ -69,9 +72,10 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """What was compared, in a few words: `latency_ms litert 1`."""
-        parts = (self.metric, self.class_name, self.runtime, self.batch_size)
-        return " ".join(str(part) for part in parts if part is not None)
+        """What was compared, in a few words: `latency_ms litert batch 1`."""
+        batch = None if self.batch_size is None else f"batch {self.batch_size}"
+        parts = (self.metric, self.class_name, self.runtime, batch)
+        return " ".join(part for part in parts if part is not None)
 
 
 Group = tuple[bytes, str]

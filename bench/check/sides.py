@@ -17,6 +17,8 @@ class Sides(Struct, frozen=True):
     new: list[Record]
     old: list[Record]
     problems: tuple[str, ...]
+    gone: int
+    """Records of the baseline that the new side has no more, or has none of their node of."""
 
 
 def sides(results: Path, reading: store.Reading, baseline: str | Path) -> Sides:
@@ -26,7 +28,9 @@ def sides(results: Path, reading: store.Reading, baseline: str | Path) -> Sides:
         if folder.resolve() == results.resolve():
             raise BenchError(f"{folder}: is the results folder itself; name another folder or a git revision")
         other = store.read(folder)
-        return Sides(list(reading.records), list(other.records), (*reading.problems, *other.problems))
+        present = {store.key(record) for record in reading.records}
+        gone = len({store.key(record) for record in other.records} - present)
+        return Sides(list(reading.records), list(other.records), (*reading.problems, *other.problems), gone)
     files = _files_at(results, str(baseline))
     old, problems = [], list(reading.problems)
     for name, text in files.items():
@@ -34,9 +38,13 @@ def sides(results: Path, reading: store.Reading, baseline: str | Path) -> Sides:
             old.append(upgrades.decode(text, Record, f"{baseline}:{name}"))
         except RecordError as error:
             problems.append(str(error))
+    there = {name: (results / name).read_bytes() for name in files if (results / name).is_file()}
+    cure = "records are never changed; take it from git again"
+    problems += [f"{results / name}: differs from {baseline}; {cure}" for name in there if there[name] != files[name]]
     paths = reading.paths
     new = [one for one in reading.records if paths[id(one)].relative_to(results).as_posix() not in files]
-    return Sides(new, sorted(old, key=lambda record: record.created), tuple(problems))
+    old.sort(key=lambda record: record.created)
+    return Sides(new, old, tuple(problems), len(files) - len(there))
 
 
 def _files_at(results: Path, revision: str) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from bench import stats
 from bench.check.rows import Row, Side, decide, grouped, row_of
 from bench.records import Measurement, Record
 from bench.stats import Group, Spread
+from bench.stats.runs import FARTHEST
 
 JUDGED = {"standard", "rigorous"}
 """Profiles whose processes are enough to be judged by."""
@@ -47,6 +48,8 @@ class Timing:
     logs: tuple[float, ...]
     sitting: str
     doubt: str
+    is_judged: bool
+    """Its profile has processes enough."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,10 @@ def _judged(pairs: list[Pair], tolerance: float) -> Iterator[Row]:
         for pair, spread in zip(alike, spreads, strict=True):
             whole = stats.total(spread, Spread(sitting * pair.sittings, math.inf))
             about = stats.estimate(pair.apart, pair.row.n, whole)
-            low, high = (math.expm1(end) for end in (about.low or 0.0, about.high or 0.0))
-            rows.append(replace(pair.row, difference=math.expm1(pair.apart), low=low, high=high, p=about.p))
+            low, high = (math.expm1(min(end, FARTHEST)) for end in (about.low or 0.0, about.high or 0.0))
+            rows.append(
+                replace(pair.row, difference=math.expm1(min(pair.apart, FARTHEST)), low=low, high=high, p=about.p)
+            )
     for row, q in zip(rows, stats.q_values([row.p or 0.0 for row in rows]), strict=True):
         decided = decide(replace(row, q=q), tolerance)
         if decided.verdict == "undecided":
@@ -131,11 +136,11 @@ def _judged(pairs: list[Pair], tolerance: float) -> Iterator[Row]:
 
 def _sitting_variance(pairs: list[Pair], spreads: list[Spread]) -> float:
     """Return the variance from sitting to sitting; where it is larger than on a quiet machine, most rows show it."""
-    apart = [pair.apart for pair in pairs if pair.sittings]
+    apart = [abs(pair.apart) for pair in pairs if pair.sittings]
     if len(apart) < FEWEST_ROWS:
         return SITTINGS**2
-    middle = median(apart)
-    seen = (1.4826 * median(abs(one - middle) for one in apart)) ** 2  # a normal's, and blind to a few that have moved
+    # A normal's, and blind to a few that have moved. A shift that all have in common may be the machine's.
+    seen = (1.4826 * median(apart)) ** 2
     own = median(spread.variance for spread in spreads)
     return max(SITTINGS**2, (seen - own) / median(pair.sittings for pair in pairs if pair.sittings))
 
@@ -152,19 +157,25 @@ def _pair(
         batch_size=place.batch_size,
         better="higher" if place.metric == "throughput" else "lower",
         unit="%",
+        machine=group[0].provenance.hardware.fingerprint,
         n_old=len(old),
         reason="",
     )
+    if not all(timing.is_judged for timing in (*new, *old)):
+        after, before = (_middle(side) for side in (new, old))
+        reason = "the profile smoke is shown and not judged"
+        change = after.value / before.value - 1 if before.value else None
+        return replace(row, new=after, old=before, difference=change, verdict="shown", reason=reason)
     trusted = []
     for side, name in ((new, "new"), (old, "baseline")):
         if all(timing.doubt for timing in side):
             return replace(row, reason=f"{name} timing: {side[0].doubt}")
         trusted.append(tuple(timing for timing in side if not timing.doubt))
-    after, before = (
-        stats.Interval(value=median(timing.value for timing in side), low=None, high=None, n=len(side))
-        for side in trusted
-    )
-    return Pair(replace(row, new=after, old=before), *trusted)
+    return Pair(replace(row, new=_middle(trusted[0]), old=_middle(trusted[1])), *trusted)
+
+
+def _middle(side: Sequence[Timing]) -> stats.Interval:
+    return stats.Interval(value=median(timing.value for timing in side), low=None, high=None, n=len(side))
 
 
 def _timings(group: Side) -> dict[Place, list[Timing]]:
@@ -183,15 +194,13 @@ def _timing(record: Record, m: Measurement) -> Timing:
     logs: tuple[float, ...] = ()
     for series in record.series:
         if (series.name, series.axis, series.batch_size) == (named, "process", m.batch_size):
-            logs = tuple(math.log(value) for value in series.values if value)
+            logs = tuple(math.log(value) for value in series.values if value and value > 0)
     trust = next((t for t in record.timings if (t.runtime, t.batch_size) == (m.runtime, m.batch_size)), None)
     doubt = ""
     if trust is None:
         doubt = "its validity is not recorded"
     elif trust.validity != "valid":
         doubt = f"{trust.validity}: {'; '.join(trust.reasons)}"
-    elif record.measure.profile not in JUDGED:
-        doubt = f"profile {record.measure.profile}, whose few processes are shown and not judged"
     elif len(logs) < 2:
         doubt = "its processes are not recorded one by one, as they are since schema 4; time it again"
-    return Timing(m.value, logs, record.sitting or record.created, doubt)
+    return Timing(m.value, logs, record.sitting or record.created, doubt, record.measure.profile in JUDGED)

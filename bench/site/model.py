@@ -113,8 +113,13 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
     rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id]) for cell in suite.cells]
     machines = Counter(record.provenance.hardware.fingerprint for row in rows for record in row.measures)
     hardware = max(machines, key=lambda name: machines[name], default=None)
+    scales = {
+        name: stats.scale_of(score for row in rows if row.metric.name == name for score in row.scores.values())
+        for name in {row.metric.name for row in rows}
+    }
+    rows = [replace(row, hardware=hardware, scale=scales[row.metric.name]) for row in rows]
     prior = stats.prior_of(row.runs.group for row in rows if row.runs and row.metric.name == "accuracy")
-    rows = [replace(row, hardware=hardware, prior=prior) for row in rows]
+    rows = [replace(row, prior=prior) for row in rows]
     boards = [
         _board(suite, dataset, metric, [row for row in rows if row.cell.dataset == dataset])
         for dataset, metric in metrics.items()

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bench import findings, stats, store
 from bench.records import Diagnosis, Record
 from bench.site.deployments import Deployment, join
-from bench.stats import Interval, Prior, Runs, Score
+from bench.stats import Interval, Prior, Runs, Scale, Score
 from bench.suite_record import SuiteCell
 
 RunKey = tuple[int | None, int]
@@ -52,6 +52,8 @@ class Row(Struct, frozen=True, dict=True):
     """The newest record of each node that never finished, timings of earlier networks aside."""
     hardware: str | None = None
     """Fingerprint of the machine whose timings the suite compares."""
+    scale: Scale | None = None
+    """On which all rows of the suite with this metric are compared."""
     prior: Prior | None = None
     """What all rows of the suite say of the variance between seeds."""
 
@@ -74,7 +76,7 @@ class Row(Struct, frozen=True, dict=True):
     @cached_property
     def runs(self) -> Runs | None:
         """Return the same on the scale on which rows are compared; None without any."""
-        return Runs(list(self.scores.values())) if self.scores else None
+        return Runs(list(self.scores.values()), self.scale) if self.scores else None
 
     @cached_property
     def score(self) -> Interval | None:

@@ -23,7 +23,7 @@ from bench.stats.intervals import (
 )
 from bench.stats.moderation import Prior, prior_of
 from bench.stats.ranks import FEWEST_SEEDS, Ranking, ranking
-from bench.stats.runs import LOGIT, Group, Runs, scale_of
+from bench.stats.runs import LOGIT, Group, Runs, Scale, scale_of
 from bench.stats.scores import Score, pool, score
 from bench.stats.slides import SHORTEST_HISTORY, SLIDE_ALPHA, Slide, slide
 
@@ -41,6 +41,7 @@ __all__ = [
     "Prior",
     "Ranking",
     "Runs",
+    "Scale",
     "Score",
     "Slide",
     "Spread",

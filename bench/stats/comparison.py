@@ -60,15 +60,16 @@ def interval(runs: Runs, prior: Prior | None = None) -> Interval:
         between = Spread(between.variance * LOGIT.slope(value, size) ** 2, between.df)
         return _mapped(value, n, between, LOGIT, size)
     (sample,) = runs.samples.values()
-    if sample.shares is None:
+    if runs.scale is not LOGIT:
         return mean_interval([score.value for score in runs.scores])
     prior = prior or prior_of([runs.group])
     if prior is None or sample.k == 1:
         found = wilson(value * sample.n, sample.n)
         return Interval(value=value, low=found.low, high=found.high, n=n)
-    seeds = prior.variance(runs.group)
-    varied = sample.slope**2 * float(sample.shares.var(ddof=1)) / sample.n
-    examples = max(0.0, varied - prior.answers(runs.group) / sample.k)
+    seeds, examples = prior.variance(runs.group), 0.0
+    if sample.shares is not None:
+        varied = sample.slope**2 * float(sample.shares.var(ddof=1)) / sample.n
+        examples = max(0.0, varied - prior.answers(runs.group) / sample.k)
     spread = total(Spread(seeds.variance / sample.k, seeds.df), Spread(examples, math.inf))
     return _mapped(value, n, spread, LOGIT, sample.n)
 
@@ -114,8 +115,14 @@ class Contrast:
 
     def examples(self, prior: Prior) -> float:
         """Return the variance that the choice of test examples adds, beyond what the runs hold of it already."""
-        answers = prior.answers(self.group)
-        return math.fsum(_examples(new, old, answers) for new, old in self.pairs) / len(self.pairs) ** 2
+        answers, found = prior.answers(self.group), 0.0
+        for (new, old), varied in zip(self.pairs, self._varied, strict=True):
+            found += max(0.0, varied - answers * (1 / new.k + 1 / old.k))
+        return found / len(self.pairs) ** 2
+
+    @cached_property
+    def _varied(self) -> list[float]:
+        return [_varied(new, old) for new, old in self.pairs]
 
     def difference(self, prior: Prior) -> Difference:
         """Return the mean of new minus old; p and degrees of freedom are of the even scale, all else is mapped back."""
@@ -226,13 +233,12 @@ def _around(value: float, n: int, half: float) -> Interval:
     return Interval(value=value, low=value - half, high=value + half, n=n)
 
 
-def _examples(a: Sample, b: Sample, answers: float) -> float:
-    """Return the variance that the choice of test examples adds to a difference of means, beyond the runs' own."""
-    if a.shares is None or b.shares is None or a.n != b.n:
+def _varied(new: Sample, old: Sample) -> float:
+    """Return the variance of a difference of means that its spread over the test examples gives."""
+    if new.shares is None or old.shares is None or new.n != old.n:
         return 0.0
-    stretch = LOGIT.slope((a.value + b.value) / 2, a.n)
-    varied = stretch**2 * float((a.shares - b.shares).var(ddof=1)) / a.n
-    return max(0.0, varied - answers * (1 / a.k + 1 / b.k))
+    stretch = LOGIT.slope((new.value + old.value) / 2, new.n)
+    return stretch**2 * float((new.shares - old.shares).var(ddof=1)) / new.n
 
 
 def _gains_of_examples(pairs: Sequence[tuple[Score, Score]]) -> tuple[float, float] | None:

@@ -97,8 +97,10 @@ def pooled_spread(groups: Iterable[Sequence[float]]) -> Spread | None:
 def total(*parts: Spread) -> Spread:
     """Return the sum of independent variances, with Satterthwaite's degrees of freedom."""
     variance = math.fsum(part.variance for part in parts)
-    doubt = math.fsum(part.variance**2 / part.df for part in parts)
-    return Spread(variance, variance**2 / doubt if doubt else math.inf)
+    if not variance:
+        return Spread(0.0, math.inf)
+    doubt = math.fsum((part.variance / variance) ** 2 / part.df for part in parts)
+    return Spread(variance, 1 / doubt if doubt else math.inf)
 
 
 def q_values(p_values: Sequence[float]) -> list[float]:

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from bench.stats.intervals import Spread
 from bench.stats.runs import Group
 
+SAME = 1e-6
+"""Covariates that differ by no more are one."""
 ENOUGH_FOR_A_SLOPE = 8
 """Cells from which on the usual variance may follow that of independent answers."""
 
@@ -48,7 +50,10 @@ class Prior:
         """Return a cell's variance between seeds, and how well it is known."""
         answers = self.answers(group)
         if not group.df:  # one seed: what is usual is all that there is
-            return Spread(max(answers, self._usual(answers)), min(self.df, self.witnesses) or self.witnesses)
+            return Spread(
+                max(answers, self._usual(answers)),
+                max(1.0, min(self.df, self.witnesses)) if self.df else self.witnesses,
+            )
         found = float(self.drawn(group.df * group.variance, group.df, self._usual(answers)))
         return Spread(max(answers, found), min(self.df + group.df, self.witnesses))
 
@@ -61,8 +66,10 @@ class Prior:
         return (self.df * usual + squares) / (self.df + df)
 
     def _usual(self, answers: float) -> float:
-        covariate = min(max(math.log(answers), self.least), self.most) if self.slope and answers > 0 else 0.0
-        return math.exp(self.level + self.slope * covariate)
+        if not self.slope:
+            return math.exp(self.level)
+        covariate = math.log(answers) if answers > 0 else self.least
+        return math.exp(self.level + self.slope * min(max(covariate, self.least), self.most))
 
 
 def prior_of(groups: Iterable[Group]) -> Prior | None:
@@ -79,7 +86,7 @@ def prior_of(groups: Iterable[Group]) -> Prior | None:
     heights = np.log(variances) - digamma(half) + np.log(half)
     covariates = _covariates(known)
     slope, used = 0.0, 1
-    if len(known) >= ENOUGH_FOR_A_SLOPE and covariates.std() > 0:
+    if len(known) >= ENOUGH_FOR_A_SLOPE and np.ptp(covariates) > SAME:
         slope, used = float(np.polyfit(covariates, heights, 1)[0]), 2
     rest = heights - slope * covariates
     excess = float(((rest - rest.mean()) ** 2).sum() / max(len(known) - used, 1) - polygamma(1, half).mean())

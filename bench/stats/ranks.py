@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.stats.comparison import OVERLAP
 from bench.stats.intervals import ALPHA
 from bench.stats.moderation import Prior, prior_of
-from bench.stats.runs import LOGIT, Group, Runs
+from bench.stats.runs import Group, Runs
 
 FEWEST_SEEDS = 3
 """A row with fewer runs gets no published rank, and a finding with fewer pairs no verdict."""
@@ -46,18 +46,18 @@ def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["h
     no rank and take no place. Ranks never fall along the board, best mean first.
     """
     sign = 1.0 if better == "higher" else -1.0
-    places = [i for i, row in enumerate(rows) if row is not None and len(row.scores) >= FEWEST_SEEDS]
-    places.sort(key=lambda i: -sign * _runs(rows[i]).value)
+    ranked = [(i, row) for i, row in enumerate(rows) if row is not None and len(row.scores) >= FEWEST_SEEDS]
+    ranked.sort(key=lambda pair: -sign * pair[1].value)
+    places, board = [i for i, _ in ranked], [row for _, row in ranked]
     ranks: list[int | None] = [None] * len(rows)
-    board = [_runs(rows[i]) for i in places]
+    for place in places[:1]:
+        ranks[place] = 1
     if len(board) < 2:
-        return Ranking(tuple(1 if i in places else None for i in range(len(rows))), None)
-    has_folds = any(len(row.samples) > 1 for row in board)
-    apart = (
-        _of_folds(board, sign)
-        if has_folds
-        else _of_one_test_set(board, prior or prior_of(row.group for row in board), sign)
-    )
+        return Ranking(tuple(ranks), None)
+    if any(len(row.samples) > 1 for row in board):
+        apart = _of_folds(board, sign)
+    else:
+        apart = _of_one_test_set(board, prior or prior_of(row.group for row in board), sign)
     limits = critical(len(board))
     surely = len(board) - 1
     errors = []
@@ -68,7 +68,6 @@ def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["h
         parted = distances[:surely] > limits[place - np.arange(surely) + 1]
         surely = surely if parted.all() else int(parted.argmin())
         ranks[places[place]] = 1 + surely
-    ranks[places[0]] = 1
     return Ranking(tuple(ranks), float(np.nanmedian(errors) * limits[-1]) if np.isfinite(errors).any() else None)
 
 
@@ -97,16 +96,10 @@ def _range_distribution(width: Floats, k: NDArray[np.int_]) -> Floats:
     return np.asarray((k * density * (ndtr(x + width) - ndtr(x)) ** (k - 1)).sum(axis=0) * (16 / 640))
 
 
-def _runs(row: Runs | None) -> Runs:
-    assert row is not None
-    return row
-
-
 def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) -> Apart:
     """Compare rows by the moderated variance of their seeds, and by the examples that they do not share."""
     samples = [next(iter(row.samples.values())) for row in board]
     tests = np.array([next(iter(row.samples)) for row in board])
-    scale = samples[0].scale
     spreads = [prior.variance(row.group) if prior else None for row in board]
     seeds = np.array(
         [spread.variance / row.k if spread else math.inf for spread, row in zip(spreads, samples, strict=True)]
@@ -114,8 +107,9 @@ def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) ->
     df = np.array([spread.df if spread else 1.0 for spread in spreads])
     y, slopes = sign * np.array([row.y for row in samples]), np.array([row.slope for row in samples])
     together = np.zeros((len(board), len(board)))
-    if scale is LOGIT and len({row.n for row in samples}) == 1 and samples[0].shares is not None:
-        shares = np.stack([row.slope * row.shares for row in samples if row.shares is not None]).astype(np.float32)
+    stretched = [row.slope * row.shares for row in samples if row.shares is not None]
+    if len(stretched) == len(samples) and len({row.n for row in samples}) == 1:
+        shares = np.array(stretched, np.float32)
         shares -= shares.mean(axis=1, keepdims=True)
         together = (shares @ shares.T).astype(np.float64) / (samples[0].n * max(samples[0].n - 1, 1))
         chance = [
@@ -152,7 +146,7 @@ def _of_folds(board: Sequence[Runs], sign: float) -> Apart:
         means, folds, squares = _over_folds(values[:place] - values[place])
         if prior is None:
             return np.zeros(place), np.full(place, math.inf)
-        variance = prior.drawn(squares, folds - 1) * (1 / np.maximum(folds, 1) + OVERLAP)
+        variance = prior.drawn(squares, np.maximum(folds - 1, 1)) * (1 / np.maximum(folds, 1) + OVERLAP)
         df = np.clip(prior.df + folds - 1, 1, witnesses)
         with np.errstate(invalid="ignore", divide="ignore"):
             distances = _normal(means / np.sqrt(variance), df)

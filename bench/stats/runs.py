@@ -29,8 +29,17 @@ class Scale(NamedTuple):
     """Of `to`."""
 
 
+LEAST_LOSS = 1e-30
+"""Smaller ones are nothing, and have no logarithm to compare."""
+MOST_EXAMPLES = 10**9
+"""A test set of more is as good as endless."""
+FARTHEST = 230.0
+"""The logarithm of what no figure of a record is beyond."""
+
+
 def _inside(share: float, n: int) -> float:
     """Return a share away from 0 and 1, as if half an example more were right and half a one wrong."""
+    n = min(n, MOST_EXAMPLES)
     return (share * n + 0.5) / (n + 1)
 
 
@@ -41,19 +50,22 @@ def _logit(share: float, n: int) -> float:
 
 LOGIT = Scale(
     _logit,
-    lambda y: 1 / (1 + math.exp(-y)) if y > -700 else 0.0,
+    lambda y: 1 / (1 + math.exp(-min(max(y, -FARTHEST), FARTHEST))),
     lambda share, n: 1 / (_inside(share, n) * (1 - _inside(share, n))),
 )
-LOG = Scale(lambda value, _: math.log(value), math.exp, lambda value, _: 1 / value)
+LOG = Scale(lambda value, _: math.log(value), lambda y: math.exp(min(y, FARTHEST)), lambda value, _: 1 / value)
 PLAIN = Scale(lambda value, _: value, lambda y: y, lambda *_: 1.0)
 
 
 def scale_of(scores: Iterable[Score]) -> Scale:
-    """Return the scale of accuracies, of positive figures with a unit such as losses, or of anything else."""
+    """Return the scale of accuracies, of positive figures with a unit such as losses, or of anything else.
+
+    What is compared, and what tells each other its spread, must share one.
+    """
     scores = list(scores)
     if all(score.counts and score.n for score in scores):
         return LOGIT
-    return LOG if all(score.unit != "points" and score.value > 0 for score in scores) else PLAIN
+    return LOG if all(score.unit != "points" and score.value > LEAST_LOSS for score in scores) else PLAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +78,7 @@ class Group:
     answers: float | None
     """The variance that independent answers alone would give; None where outcomes are not known."""
     ceiling: float
-    """The same if nothing but chance decided each answer."""
+    """The same if nothing but chance decided each answer; 0 of figures that count no answers."""
     rounding: float
     """The variance of rounding to whole examples, below which a spread of few runs says nothing."""
 
@@ -132,8 +144,10 @@ class Sample:
 
     @cached_property
     def shares(self) -> Shares | None:
-        """Return the share of runs that got each of the n examples right."""
-        if self.scale is not LOGIT or any(not score.correct or score.n != self.n for score in self.scores):
+        """Return the share of runs that got each of the n examples right; None where that is not known."""
+        if self.scale is not LOGIT or self.n < 2:
+            return None
+        if any(not score.correct or score.n != self.n for score in self.scores):
             return None
         return outcomes([bits for score in self.scores for bits in score.correct], self.n)
 
@@ -142,17 +156,18 @@ class Sample:
         """Return what the runs say of their own spread."""
         values = [self.scale.to(score.value, self.n) for score in self.scores]
         mean, square = fmean(values), self.slope**2
+        is_share = self.scores[0].unit == "points" and self.scores[0].n
+        rounding = square / (12 * self.n**2) if is_share else 0.0
         answers = None
         if self.shares is not None and self.k > 1:
             chance = float((self.shares * (1 - self.shares)).mean()) * self.k / (self.k - 1)
-            answers = square * chance / self.n
-        is_share = self.scores[0].unit == "points" and self.scores[0].n
+            answers = max(square * chance / self.n, rounding)
         return Group(
             squares=math.fsum((value - mean) ** 2 for value in values),
             df=self.k - 1,
             answers=answers,
-            ceiling=square * self.value * (1 - self.value) / self.n if is_share else 0.0,
-            rounding=square / (12 * self.n**2) if is_share else 0.0,
+            ceiling=square * self.value * (1 - self.value) / self.n if self.scale is LOGIT else 0.0,
+            rounding=rounding,
         )
 
 

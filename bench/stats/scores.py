@@ -31,16 +31,19 @@ def score(record: Record, metric: str) -> Score | None:
 
     Where a metric has an average over classes alone, as F1, that is the macro average.
     """
+    size = record.data.n_test if record.data else None
     for m in record.measurements:
         if m.name == metric and m.split in (None, "test") and m.class_name is None and m.statistic in (None, "macro"):
+            is_count = metric == "accuracy"
+            n = m.n or (size if is_count else None)
             return Score(
                 value=m.value,
                 unit="points" if m.unit == "1" and abs(m.value) <= 1 else m.unit,
-                n=m.n,
+                n=n,
                 test=record.data.test_fingerprint if record.data and m.split else "",
                 dataset=str(record.cell.dataset) if m.split else "",
-                counts=metric == "accuracy" and bool(m.n),
-                correct=(record.correct,) if metric == "accuracy" and record.correct and m.n else (),
+                counts=is_count and bool(n),
+                correct=(record.correct,) if is_count and record.correct and n == size else (),
             )
     return None
 

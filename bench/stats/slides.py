@@ -86,12 +86,10 @@ def _shapes(window: int, length: int) -> list[_Shape]:
 
 def _together(recent: Sequence[Sample]) -> NDArray[np.float64]:
     """Return the covariance of the commits' means that the choice of test examples makes."""
-    shares = [sample.shares for sample in recent]
-    if any(share is None for share in shares):
+    known = [sample.slope * sample.shares for sample in recent if sample.shares is not None]
+    if len(known) < len(recent) or len({len(shares) for shares in known}) > 1:
         return np.zeros((len(recent), len(recent)))
-    stretched = np.stack(
-        [sample.slope * share for sample, share in zip(recent, shares, strict=True) if share is not None]
-    )
+    stretched = np.array(known)
     stretched -= stretched.mean(axis=1, keepdims=True)
     n = stretched.shape[1]
     found: NDArray[np.float64] = stretched @ stretched.T / (n * max(n - 1, 1))

@@ -62,10 +62,11 @@ def test_a_cell_that_this_check_does_not_compare_keeps_its_entry(tmp_path: Path)
 @pytest.mark.parametrize(
     ("header", "entries", "told"),
     [
-        ("", ["- cell: a\n"], ":1: is a mapping that starts with 'acknowledged:'"),
-        ("known:\n", [entry()], ":1: is a mapping that starts with 'acknowledged:'"),
+        ("", ["- cell: a\n"], ":1: must be a mapping that starts with 'acknowledged:'"),
+        ("known:\n", [entry()], ":1: must be a mapping that starts with 'acknowledged:'"),
         ("acknowledged:\n", ["  - cell: a\n    what: accuracy\n    reason: b\n"], ":2: Object missing required field"),
         ("acknowledged:\n", [entry(until="soon")], ":2: Invalid RFC3339|:2: Invalid"),
+        ("acknowledged:\n", [entry().replace("half the time is worth it", "''")], ":2: Expected `str` of length >= 1"),
         ("acknowledged:\n", [entry() + "    who: me\n"], ":2: Object contains unknown field `who`"),
         ("acknowledged:\n", ["  - [1, 2\n"], "broken YAML"),
     ],

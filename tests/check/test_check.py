@@ -26,7 +26,7 @@ from factory import (
 )
 
 from bench import store
-from bench.check import Report, Row, check, render
+from bench.check import Report, Row, check, judge, render
 from bench.check.slides import History
 from bench.errors import BenchError, NothingToCompare
 from bench.records import Cell, Record
@@ -153,8 +153,10 @@ def test_a_failure_that_a_later_attempt_mended_is_none(old: Path, new: Path) -> 
 
 def test_records_without_counterpart_are_counted(old: Path, new: Path) -> None:
     report = compare(new, old, [*seeds(created=LATER), *seeds(cell(architecture="cnn"))], seeds())
-    zero = {"regressed": 0, "acknowledged": 0, "undecided": 0, "improved": 0}
-    assert report.counts == {**zero, "unchanged": 1, "new": 3}
+    zero = {"regressed": 0, "acknowledged": 0, "undecided": 0, "improved": 0, "shown": 0}
+    assert report.counts == {**zero, "unchanged": 1, "new": 3, "gone": 0}
+    fill(old, seeds(cell(architecture="vit")))
+    assert check(new, old).counts["gone"] == 3
 
 
 @pytest.mark.parametrize("after", [[], seeds(cell(architecture="cnn"))])
@@ -207,9 +209,30 @@ def test_processes_that_disagree_leave_a_timing_undecided(old: Path, new: Path) 
 
 def test_the_few_processes_of_a_smoke_profile_are_not_judged(old: Path, new: Path) -> None:
     before, after = timed(profile="smoke"), timed(p50_ms=3, profile="smoke", created=LATER)
-    rows = compare(new, old, [after, *seeds(created=LATER)], [before, *seeds()]).rows
-    assert {row.verdict for row in rows if row.node == "measure"} == {"undecided"}
-    assert "profile smoke" in next(row.reason for row in rows if row.node == "measure")
+    report = compare(new, old, [after, *seeds(created=LATER)], [before, *seeds()])
+    assert {row.verdict for row in report.rows if row.node == "measure"} == {"shown"}
+    assert check(new, old, strict=True).exit_code == 0
+    assert render(report).count("smoke") == 1
+
+
+def many(p50_ms: float, **fields: Any) -> list[Record]:
+    return [timed(cell(architecture=f"a{i}"), p50_ms=p50_ms, batch_sizes=(1,), **fields) for i in range(20)]
+
+
+def test_a_slow_day_of_the_machine_is_no_alarm(old: Path, new: Path) -> None:
+    before, after = many(1.0, sitting="monday"), many(1.12, sitting="friday", created=LATER)
+    assert {row.verdict for row in compare(new, old, after, before).rows} == {"undecided"}
+    in_turns = [replace(one, sitting="monday") for one in after]
+    assert {row.verdict for row in compare(new / "t", old / "t", in_turns, before).rows} == {"regressed"}
+
+
+def test_timings_that_were_taken_again_hide_no_others() -> None:
+    before, after = many(1.0), many(1.5, created=LATER)
+    rows = judge(after, before, timings=([many(1.0, created=LATER)[0]], [before[0]]))
+    verdicts = {(row.cell_id, row.metric): row.verdict for row in rows}
+    assert len(verdicts) == 40
+    assert {verdict for (cell_id, _), verdict in verdicts.items() if cell_id == before[0].cell_id} == {"unchanged"}
+    assert {verdict for (cell_id, _), verdict in verdicts.items() if cell_id != before[0].cell_id} != {"unchanged"}
 
 
 def test_timings_that_took_turns_are_surer_than_those_of_two_sittings(old: Path, new: Path) -> None:
@@ -332,8 +355,11 @@ def test_figures_are_gated_by_name(old: Path, new: Path) -> None:
         ("accuracy", "unchanged"),
         ("f1", "unchanged"),
     ]
-    with pytest.raises(BenchError, match="no new record has such a figure; did you mean 'f1'"):
+    with pytest.raises(BenchError, match="not a figure that can be judged of any new record; did you mean 'f1'"):
         check(new, old, gates=["f2"])
+    for name in ("latency_ms", "parameters", ""):
+        with pytest.raises(BenchError, match="not a figure that can be judged"):
+            check(new, old, gates=[name])
 
 
 def test_a_row_says_what_it_would_have_seen_and_what_would_decide_it(old: Path, new: Path) -> None:
@@ -430,6 +456,17 @@ def test_the_baseline_is_what_git_holds_even_if_the_files_are_gone(repository: P
     assert only(check(repository, "HEAD")).verdict == "regressed"
 
 
+def test_records_that_were_changed_or_deleted_are_told(repository: Path) -> None:
+    changed, deleted, _ = sorted(repository.glob("*/*/*.json"))
+    changed.write_text(changed.read_text() + " ")
+    deleted.unlink()
+    with pytest.raises(NothingToCompare, match=r"1 of its records are gone; 1 broken .*differs from HEAD"):
+        check(repository)
+    fill(repository, seeds(accuracy=0.92, created=LATER))
+    report = check(repository)
+    assert (report.exit_code, report.counts["gone"]) == (4, 1)
+
+
 def test_a_broken_record_in_the_baseline_is_named(repository: Path) -> None:
     broken = repository / "demo" / "cell" / "x.json"
     broken.parent.mkdir()
@@ -470,6 +507,6 @@ def test_the_report_reads_from_regressions_down_and_survives_json(old: Path, new
     lines = render(report).splitlines()
     assert lines[0].startswith("regressed     demo  digits-mlp")
     assert lines[1].startswith("unchanged")
-    counts = "1 regressed, 0 acknowledged, 0 undecided, 0 improved, 1 unchanged, 0 new"
-    assert lines[-1].endswith(f"{counts}; 0 broken records skipped")
+    counts = "1 regressed, 0 acknowledged, 0 undecided, 0 improved, 1 unchanged, 0 shown, 0 new, 0 gone"
+    assert lines[-1].endswith(counts)
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

@@ -104,7 +104,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[dict[str
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted.append({"type": self.headers["Content-Type"], **json.loads(body)})
-            self.send_response(500 if self.path == "/no" else 204)
+            self.send_response(500 if self.path.startswith("/no") else 204)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -131,18 +131,63 @@ def test_a_webhook_gets_one_line_and_the_whole_report(
     assert msgspec.convert(body["report"], Report).counts["regressed"] == 1
 
 
-@pytest.mark.parametrize("where", ["{server}/no", "http://127.0.0.1:1/", "file:///etc/passwd"])
-def test_what_was_not_delivered_is_one_line(
+@pytest.mark.parametrize("where", ["{server}/no?secret", "http://127.0.0.1:1/secret"])
+def test_what_was_not_delivered_is_one_line_without_its_secrets_and_changes_no_verdict(
     folders: tuple[Path, Path],
     server: tuple[str, list[dict[str, Any]]],
     where: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert check(folders, "--webhook", where.format(server=server[0])) == 2
+    assert check(folders, "--webhook", where.format(server=server[0])) == 1
     out, err = capsys.readouterr()
     assert "regressed" in out
     assert len(err.splitlines()) == 1
-    assert "--webhook" in err
+    assert err.startswith("bench: --webhook: 127.0.0.1 has not taken the report: ")
+    assert "secret" not in err
+
+
+def test_every_delivery_is_tried(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "none" / "summary.md"))
+    folder, file = tmp_path / "folder.json", tmp_path / "file.json"
+    folder.mkdir()
+    words = ("--report", str(folder), "--report", str(file), "--github", "--webhook", "http://127.0.0.1:1/")
+    assert check(folders, *words) == 1
+    assert file.exists()
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "file:///etc/passwd", "http://", "http://[::1", "http://a b/", "http://x:y", "http://x:99999"]
+)
+def test_what_is_no_address_is_refused_before_any_work(folders: tuple[Path, Path], url: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        check(folders, "--webhook", url)
+    assert caught.value.code == 2
+
+
+def test_what_was_skipped_and_what_must_go_is_in_every_format(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    known = tmp_path / "known.yaml"
+    entry = {"cell": "gone", "what": "accuracy", "reason": "none", "until": "2999-01-01"}
+    known.write_text(json.dumps({"acknowledged": [entry]}))
+    for i in range(20):
+        (folders[0] / "demo" / f"cell{i}").mkdir()
+        (folders[0] / "demo" / f"cell{i}" / "broken.json").write_text("{")
+    files = [tmp_path / f"report{ending}" for ending in (".xml", ".sarif", ".md")]
+    check(folders, "--acknowledged", str(known), *(word for path in files for word in ("--report", str(path))))
+    for path in files:
+        text = path.read_text()
+        assert "answers to no alert" in text
+        assert "cell0/broken.json" in text
+        assert "10 more" in text
+
+
+def test_an_acknowledgement_file_that_was_named_must_be_there(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(folders, "--acknowledged", "nope.yaml") == 2
+    assert "nope.yaml: cannot be read" in capsys.readouterr().err
 
 
 def test_the_formats_that_options_name_are_those_that_there_are() -> None:

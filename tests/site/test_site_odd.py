@@ -10,7 +10,7 @@ import pytest
 from test_site import built
 
 from bench.catalog import Catalog
-from bench.limits import PROPORTIONS
+from bench.limits import COUNTS, PROPORTIONS
 from bench.records import Data, Diagnosis, Measurement, Record, Series, Table
 from bench.site import words
 from bench.site.contents import Site, gather
@@ -62,7 +62,7 @@ def test_odd_measurements(tmp_path: Path, value: float) -> None:
     def odd(record: Record) -> Record:
         changed = tuple(
             factory.replace(m, value=value, low=m.low and value, high=m.high and value)
-            if m.name not in PROPORTIONS  # which are 0 to 1 in every record that can be read
+            if m.name not in PROPORTIONS and (value >= 0 or m.name not in COUNTS)  # which no record can have
             else m
             for m in record.measurements
         )
