@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.arguments import RESULTS, parser
-from bench.errors import BAD_INPUT, BROKEN_RECORDS, FAILED, FINE, INTERRUPTED, BenchError, is_of_disk, shortened, told
+from bench.errors import (
+    BAD_INPUT,
+    BROKEN_RECORDS,
+    FAILED,
+    FINE,
+    INTERRUPTED,
+    BenchError,
+    NothingToCompare,
+    is_of_disk,
+    shortened,
+    told,
+)
 
 if TYPE_CHECKING:
     from bench.catalog import Catalog
@@ -165,7 +176,13 @@ def check(options: argparse.Namespace) -> int:
 
         with contextlib.redirect_stdout(sys.stderr):  # the report alone goes to the other
             confirm(judged().rows, options.results, catalog)
-    report = judged(_remeasure(options) if options.remeasure else None)
+    try:
+        report = judged(_remeasure(options) if options.remeasure else None)
+    except NothingToCompare as error:
+        if not (options.json or options.github or options.report or options.webhook):
+            raise
+        report = checking.empty(str(options.baseline), error)  # or an older report would seem to be today's
+        print(f"bench: {shortened(str(error), MOST_CHARACTERS)}", file=sys.stderr)
     _show(options, report, formats.github(report) if options.github else checking.render(report))
     lost = [error for send in _deliveries(options, report) if (error := _failed(send))]
     for error in lost:

@@ -11,14 +11,14 @@ from typing import get_args
 from bench import store
 from bench.check import acknowledged
 from bench.check.quality import failures, quality
-from bench.check.report import Report, render, report
+from bench.check.report import Report, empty, render, report
 from bench.check.rows import Row, Side, Verdict, node_of
 from bench.check.sides import Sides, sides
 from bench.check.slides import slides
 from bench.check.speed import speed
 from bench.errors import BenchError, NothingToCompare
 
-__all__ = ["Report", "Row", "check", "judge", "render"]
+__all__ = ["Report", "Row", "check", "empty", "judge", "render"]
 
 
 def check(

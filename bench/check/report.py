@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench import errors, wording
 from bench.check.rows import Row
-from bench.errors import shortened
+from bench.errors import NothingToCompare, shortened
 
 MOST_CHARACTERS = 400
 """Of what is said of a row; a failed run's message may be of any length."""
@@ -71,6 +72,12 @@ def report(
         strict=strict,
         exit_code=errors.FAILED if failed else errors.BROKEN_RECORDS if problems else errors.FINE,
     )
+
+
+def empty(baseline: str, error: NothingToCompare) -> Report:
+    """Return the report of a check that had nothing to compare, which is no pass."""
+    made = report(baseline, (), (0, 0), (str(error),), (), strict=False)
+    return replace(made, exit_code=error.exit_code)
 
 
 def render(report: Report) -> str:

@@ -34,7 +34,7 @@ class Row(Struct, frozen=True, kw_only=True):
     runtime: str | None = None
     batch_size: int | None = None
     machine: str | None = None
-    """Of a timing: the hardware's fingerprint."""
+    """Of a timing: the hardware's fingerprint, the backend, and the versions that it depends on."""
     verdict: Verdict = "undecided"
     old: stats.Interval | None = None
     new: stats.Interval | None = None

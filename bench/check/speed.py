@@ -97,7 +97,7 @@ def speed(
         if key in baseline:
             after, before = _timings(group), _timings(baseline[key])
             for place in sorted(after.keys() & before.keys(), key=str):
-                found = _pair(group, labels, place, after[place], before[place])
+                found = _pair(group, labels, place, after[place], before[place], machine)
                 if isinstance(found, Row):
                     yield found
                 else:
@@ -146,7 +146,7 @@ def _sitting_variance(pairs: list[Pair], spreads: list[Spread]) -> float:
 
 
 def _pair(
-    group: Side, labels: dict[str, str], place: Place, new: Sequence[Timing], old: Sequence[Timing]
+    group: Side, labels: dict[str, str], place: Place, new: Sequence[Timing], old: Sequence[Timing], machine: str
 ) -> Pair | Row:
     """Return the trusted timings of both sides; a row with the reason where there are none."""
     row = row_of(
@@ -157,7 +157,7 @@ def _pair(
         batch_size=place.batch_size,
         better="higher" if place.metric == "throughput" else "lower",
         unit="%",
-        machine=group[0].provenance.hardware.fingerprint,
+        machine=machine,
         n_old=len(old),
         reason="",
     )

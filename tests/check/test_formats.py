@@ -146,6 +146,20 @@ def test_what_was_not_delivered_is_one_line_without_its_secrets_and_changes_no_v
     assert "secret" not in err
 
 
+def test_nothing_to_compare_is_in_the_report_and_no_pass(
+    tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    file = tmp_path / "report.md"
+    assert check((tmp_path / "none", folders[1]), "--json", "--report", str(file)) == 3
+    out, err = capsys.readouterr()
+    assert msgspec.json.decode(out, type=Report).exit_code == 3
+    assert "no new records" in file.read_text()
+    assert "no new records" in err
+    assert check((tmp_path / "none", folders[1])) == 3
+    assert capsys.readouterr().out == ""
+
+
 def test_every_delivery_is_tried(
     folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
