@@ -184,9 +184,9 @@ def check(options: argparse.Namespace) -> int:
         report = checking.empty(str(options.baseline), error)  # or an older report would seem to be today's
         print(f"bench: {shortened(str(error), MOST_CHARACTERS)}", file=sys.stderr)
     _show(options, report, formats.github(report) if options.github else checking.render(report))
-    lost = [error for send in _deliveries(options, report) if (error := _failed(send))]
-    for error in lost:
-        print(f"bench: {error}", file=sys.stderr)
+    lost = [fault for send in _deliveries(options, report) if (fault := _failed(send))]
+    for fault in lost:
+        print(f"bench: {fault}", file=sys.stderr)
     return report.exit_code or (BAD_INPUT if lost else FINE)
 
 
