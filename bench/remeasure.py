@@ -147,16 +147,18 @@ def _pairs(new: Sequence[Record], old: Sequence[Record], settings: Settings) -> 
             if record.measure and record.status == "finished" and record.parents and record.parents[0] in made:
                 spec = canonical(replace(record.measure, profile="standard"))
                 found[record.cell_id, record.seed, record.fold, spec] = record
-    return [
-        Pair(record, other, (_task("new", record, made, settings), _task("old", other, made, settings)))
-        for key, record in latest[0].items()
-        if (other := latest[1].get(key)) and record.parents != other.parents
-    ]
+    found = []
+    for number, (key, record) in enumerate(latest[0].items()):
+        other = latest[1].get(key)
+        if other and record.parents != other.parents:
+            names = (f"{number}-new-{record.cell_id}", f"{number}-old-{record.cell_id}")
+            tasks = (_task(names[0], record, made, settings), _task(names[1], other, made, settings))
+            found.append(Pair(record, other, tasks))
+    return found
 
 
-def _task(side: str, record: Record, made: dict[str, Artifact], settings: Settings) -> Task:
+def _task(name: str, record: Record, made: dict[str, Artifact], settings: Settings) -> Task:
     assert record.measure is not None
-    name = f"{side}-{record.cell_id}-{record.seed}-{record.fold}-{record.measure.name}"
     node = Node(
         id=name,
         kind="measure",
