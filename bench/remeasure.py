@@ -147,14 +147,14 @@ def _pairs(new: Sequence[Record], old: Sequence[Record], settings: Settings) -> 
             if record.measure and record.status == "finished" and record.parents and record.parents[0] in made:
                 spec = canonical(replace(record.measure, profile="standard"))
                 found[record.cell_id, record.seed, record.fold, spec] = record
-    found = []
+    pairs = []
     for number, (key, record) in enumerate(latest[0].items()):
         other = latest[1].get(key)
         if other and record.parents != other.parents:
             names = (f"{number}-new-{record.cell_id}", f"{number}-old-{record.cell_id}")
             tasks = (_task(names[0], record, made, settings), _task(names[1], other, made, settings))
-            found.append(Pair(record, other, tasks))
-    return found
+            pairs.append(Pair(record, other, tasks))
+    return pairs
 
 
 def _task(name: str, record: Record, made: dict[str, Artifact], settings: Settings) -> Task:
