@@ -127,7 +127,8 @@ def upgrade(session: nox.Session) -> None:
         if name == "after":
             session.install("--no-deps", *versions)
         home = {"BENCH_HOME": str(Path(session.create_tmp(), name))}
-        session.run("bench", "run", suite, "--results", str(place / name), env=home)
+        # What fails with the other versions is what the check is to tell.
+        session.run("bench", "run", suite, "--results", str(place / name), env=home, success_codes=[0, 1])
     session.run(
         "bench", "check", "--results", str(place / "after"), "--baseline", str(place / "before"), "--any-versions"
     )

@@ -40,8 +40,12 @@ class Pair:
 
 def failures(new: Side, old: Side, labels: dict[str, str]) -> Iterator[Row]:
     """Yield a row for each group with runs whose last attempt failed, though the baseline finished them."""
-    finished = {(group_of(record), record.seed, record.fold) for record in old if record.status == "finished"}
-    last = {(group_of(record), record.seed, record.fold): record for record in new}
+
+    def run(record: Record) -> tuple[Group, int | None, int]:
+        return group_of(record, any_versions=True), record.seed, record.fold
+
+    finished = {run(record) for record in old if record.status == "finished"}
+    last = {run(record): record for record in new}
     failed: defaultdict[Group, list[Record]] = defaultdict(list)
     for key, record in last.items():
         if record.status not in {"finished", "unsupported"} and key in finished:

@@ -146,6 +146,12 @@ def test_a_new_failure_is_an_alarm_with_its_cause(old: Path, new: Path) -> None:
     assert row.reason == "timeout: seed 2: ValueError: after 60 s"
 
 
+def test_a_timing_that_fails_is_an_alarm(old: Path, new: Path) -> None:
+    lost = replace(timed(created=LATER), status="failed", runtime_packages=(), measurements=(), series=(), timings=())
+    row = compare(new, old, [lost, *seeds(created=LATER)], [timed(), *seeds()]).rows[0]
+    assert (row.metric, row.runtime, row.verdict) == ("status", "litert", "regressed")
+
+
 def test_a_failure_that_a_later_attempt_mended_is_none(old: Path, new: Path) -> None:
     after = [*(unfinished(seed=seed) for seed in range(3)), *seeds(created=LATER)]
     assert only(compare(new, old, after, seeds())).metric == "accuracy"
