@@ -21,7 +21,7 @@ from bench.records import Record
 from bench.stats import Contrast, Prior, Runs, Scale, Score, Spread
 
 EXACT = ("parameters", "flops", "size_bytes")
-"""Figures without noise; they are told only where they changed."""
+"""Figures without noise; they are told only where they changed by more than the tolerance."""
 MOST_SEEDS = 50
 """More new seeds than these are never asked for."""
 
@@ -35,7 +35,7 @@ class Pair:
     old: Side
     contrast: Contrast
     are_equal: bool
-    """Every run scored as it did."""
+    """Every new run scored as the one of its seed did: nothing has changed, whatever other seeds the baseline has."""
 
 
 def failures(new: Side, old: Side, labels: dict[str, str]) -> Iterator[Row]:
@@ -127,7 +127,7 @@ def _compared(new: Side, old: Side, labels: dict[str, str], metric: str, scale: 
     contrast = Contrast.of(runs, earlier)
     if contrast is None:
         return replace(row, reason="the test sets differ, by their fingerprints")
-    return Pair(row, new, old, contrast, after == before)
+    return Pair(row, new, old, contrast, after.items() <= before.items())
 
 
 def _scores(group: Side, metric: str) -> dict[tuple[int | None, int], Score]:
@@ -166,6 +166,8 @@ def _judged(
         level = STRICT if min(row.n, row.n_old) == 1 else stats.ALPHA
         alone = level * (sure + 1) / max(len(main), 1)  # what one more discovery has to reach
         judged = decide(row, tolerance, level)
+        if pair.are_equal:
+            judged = replace(judged, reason="every run scored as it did")
         decided.append(_with_power(judged, pair, priors[row.metric], tolerance, alone))
     yield from decided
     yield from _told(single, decided, tolerance)
@@ -242,7 +244,7 @@ def _costs(new: Side, old: Side, labels: dict[str, str], tolerance: float) -> It
             now, then = fmean(values[0]), fmean(values[1])
             change = (now - then) / abs(then) if then else 1.0
             fields: dict[str, Any] = {"metric": metric, "better": "lower", "unit": "%", "difference": change}
-            verdict: Verdict = "regressed" if change > 0 else "improved"
             if abs(change) <= tolerance:
-                verdict = "unchanged"
+                continue
+            verdict: Verdict = "regressed" if change > 0 else "improved"
             yield row_of(new, labels, **fields, verdict=verdict, reason=f"{then:,.9g} → {now:,.9g}", n_old=len(old))

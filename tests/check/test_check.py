@@ -86,6 +86,11 @@ def test_identical_outcomes_are_unchanged(old: Path, new: Path) -> None:
     assert only(report).verdict == "unchanged"
 
 
+def test_seeds_that_come_out_as_they_did_are_unchanged_whatever_others_did(old: Path, new: Path) -> None:
+    row = only(compare(new, old, seeds(count=1, created=LATER), seeds(count=5, n_test=1000)))
+    assert (row.verdict, row.difference) == ("unchanged", 0)
+
+
 def test_little_data_is_undecided_and_neither_raises_nor_clears(old: Path, new: Path) -> None:
     report = compare(new, old, seeds(n_test=60, **again()), seeds(n_test=60))
     assert (only(report).verdict, report.exit_code) == ("undecided", 0)
