@@ -58,6 +58,16 @@ def spread(interval: Interval | None, in_percent: bool = False) -> str:
     return f"{text} ({_fixed(scale * low, places)} to {_fixed(scale * high, places)})"
 
 
+def ends(interval: Interval, in_percent: bool = False) -> str:
+    """Return the two ends of an interval, empty where too little is known."""
+    low, high = interval.low, interval.high
+    if low is None or high is None:
+        return ""
+    scale, unit = (100, f"{NBSP}%") if in_percent else (1, "")
+    places = _places(scale * (high - low) / 2, in_percent)
+    return f"{_fixed(scale * low, places)} to {_fixed(scale * high, places)}{unit}"
+
+
 def gap(size: float, in_percent: bool = False) -> str:
     """Return how far apart two values are, with two significant digits."""
     return f"{_digits(100 * size, 2)}{NBSP}points" if in_percent else _digits(size, 2)

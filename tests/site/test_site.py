@@ -72,7 +72,7 @@ def test_home_answers_in_numbers(site: Site) -> None:
 
 def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
     shown = text(site.pages["suites/digits/index.md"].html)
-    assert "1 custom_cnn · augment 97.0 % (95.2 to 98.2)" in shown
+    assert "1 custom_cnn · augment 97.0 % 95.2 to 98.2 %" in shown
     assert "To be surely worse than the best, a row must lie about 5 points behind it." in shown
     assert shown.index("2= custom_cnn · plain") < shown.index("2= custom_cnn · quantize")
     assert "resnet20 · plain train failed 0, 1 shapes (8, 4) and (8, 3)" in shown
@@ -82,7 +82,7 @@ def test_suite_ranks_with_ties_and_names_what_failed(site: Site) -> None:
 
 def test_regression_suite_is_ranked_by_r2(site: Site) -> None:
     shown = text(site.pages["suites/housing/index.md"].html)
-    assert shown.index("1 mlp · plain · epochs=30 0.7560") < shown.index("2 mlp · plain · epochs=10 0.6860")
+    assert shown.index("1 mlp · plain · epochs=30 0.756") < shown.index("2 mlp · plain · epochs=10 0.686")
 
 
 def test_cell_of_a_derived_network_names_its_parent(site: Site) -> None:

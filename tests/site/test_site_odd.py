@@ -138,7 +138,7 @@ def test_odd_numbers_stay_short(value: float) -> None:
         *(write(value) for write in (words.number, words.milliseconds, words.seconds, words.size, words.rate)),
         *(words.count(value), words.percent(value), words.percent(value, 1), words.compact(value), words.signed(value)),
         *(words.measured("x", unit, value) for unit in ("ms", "s", "B", "FLOP", "1", "nat")),
-        *(write(interval, share) for write in (words.spread, words.difference) for share in (True, False)),
+        *(write(interval, share) for write in (words.spread, words.ends, words.difference) for share in (True, False)),
         *(words.gap(value, share) for share in (True, False)),
     ]
     assert [text for text in written if len(text) > 60] == []
