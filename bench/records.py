@@ -382,12 +382,10 @@ class Record(Struct, frozen=True, kw_only=True):
                 require_equal_length(classes=self.data.classes, confusion=self.confusion)
             if self.correct is not None:
                 require(len(self.correct) == (self.data.n_test + 7) // 8, "correct has not one bit a test example")
-                self._require_accuracy(int.from_bytes(self.correct, "big").bit_count(), self.data.n_test)
-
-    def _require_accuracy(self, right: int, n: int) -> None:
-        for m in self.measurements:
-            if m.name == "accuracy" and m.split == "test" and m.n == n and n:
-                require(abs(m.value - right / n) <= 1e-6, "accuracy is not the share of correct answers")
+                right, n = int.from_bytes(self.correct, "big").bit_count(), self.data.n_test
+                for m in self.measurements:
+                    if (m.name, m.split, m.n) == ("accuracy", "test", n) and n:
+                        require(abs(m.value - right / n) <= 1e-6, "accuracy is not the share of correct answers")
 
     def value(self, name: str, **where: Any) -> float | None:
         """Return the first measurement of that name whose fields equal `where`, or None."""

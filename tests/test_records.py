@@ -156,3 +156,19 @@ def test_the_newest_finished_record_of_a_node_stands() -> None:
 def test_every_field_of_a_record_is_in_its_schema() -> None:
     schema = msgspec.json.schema(Record)
     assert set(schema["$defs"]["Record"]["properties"]) == {field.name for field in msgspec.structs.fields(Record)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("accuracy", 0.5, "accuracy is not the share of correct answers"),
+        ("parameters", -1.0, "parameters is not negative"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused(name: str, value: float, told: str) -> None:
+    made = json.loads(msgspec.json.encode(factory.record(n_test=400)))
+    made["measurements"] = [
+        m | {"value": value, "low": value, "high": value} if m["name"] == name else m for m in made["measurements"]
+    ]
+    with pytest.raises(RecordError, match=told):
+        upgrades.decode(json.dumps(made).encode(), Record, "some.json")

@@ -1,70 +1,17 @@
 """Alarms: raised by real drops, silent on noise, and never cleared by a lack of data."""
 
-import os
-import re
-import subprocess
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from factory import (
-    LATER,
-    cell,
-    outcomes,
-    process,
-    record,
-    regression,
-    replace,
-    suite_cell,
-    suite_record,
-    summary,
-    timed,
-    unfinished,
-)
+from comparing import again, compare, fill, only, seeds
+from factory import LATER, cell, outcomes, record, regression, replace, unfinished
 
-from bench import store
-from bench.check import Report, Row, check, judge, render
-from bench.check.slides import History
+from bench.check import Report, check, render
 from bench.errors import BenchError, NothingToCompare
-from bench.records import Cell, Record
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    return tmp_path / "old"
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Path:
-    return tmp_path / "new"
-
-
-def fill(folder: Path, found: Iterable[Record]) -> None:
-    for one in found:
-        store.write(folder, one)
-
-
-def seeds(of: Cell | None = None, count: int = 3, **fields: Any) -> list[Record]:
-    return [record(of, seed=seed, **{"n_test": 1000, **fields}) for seed in range(count)]
-
-
-def compare(new: Path, old: Path, after: Sequence[Record], before: Sequence[Record], **options: float) -> Report:
-    fill(old, before)
-    fill(new, after)
-    return check(new, old, **options)
-
-
-def only(report: Report) -> Row:
-    (row,) = report.rows
-    return row
-
-
-def again(**fields: Any) -> dict[str, Any]:
-    """Return fields of an execution whose noise is drawn anew."""
-    return {"network": "again", "created": LATER, **fields}
+from bench.records import Record
 
 
 def test_a_drop_is_an_alarm(old: Path, new: Path) -> None:
@@ -151,12 +98,6 @@ def test_a_new_failure_is_an_alarm_with_its_cause(old: Path, new: Path) -> None:
     assert row.reason == "timeout: seed 2: ValueError: after 60 s"
 
 
-def test_a_timing_that_fails_is_an_alarm(old: Path, new: Path) -> None:
-    lost = replace(timed(created=LATER), status="failed", runtime_packages=(), measurements=(), series=(), timings=())
-    row = compare(new, old, [lost, *seeds(created=LATER)], [timed(), *seeds()]).rows[0]
-    assert (row.metric, row.runtime, row.verdict) == ("status", "litert", "regressed")
-
-
 def test_a_failure_that_a_later_attempt_mended_is_none(old: Path, new: Path) -> None:
     after = [*(unfinished(seed=seed) for seed in range(3)), *seeds(created=LATER)]
     assert only(compare(new, old, after, seeds())).metric == "accuracy"
@@ -188,93 +129,6 @@ def test_broken_records_are_named_and_cost_exit_code_4(old: Path, new: Path) -> 
     assert str(broken) in render(report)
     fill(new, [unfinished(created="2027-01-01T00:00:00Z")])
     assert check(new, old).exit_code == 1
-
-
-@pytest.mark.parametrize(
-    ("p50_ms", "verdict"), [(1.0, "unchanged"), (1.05, "unchanged"), (1.1, "regressed"), (0.5, "improved")]
-)
-def test_speed(old: Path, new: Path, p50_ms: float, verdict: str) -> None:
-    report = compare(new, old, [timed(p50_ms=p50_ms, created=LATER, batch_sizes=(1,))], [timed(batch_sizes=(1,))])
-    found = {row.metric: row.verdict for row in report.rows}
-    assert found == {"latency_ms": verdict, "throughput": verdict}
-
-
-def sampled(p50_ms: float, processes: int = 5, **fields: Any) -> Record:
-    """Return a `measure` record of which the figures are summarized from calls, as a real one's are."""
-    calls = [[p50_ms * (1 + 0.01 * process)] * 20 for process in range(processes)]
-    made, found = timed(batch_sizes=(1,), **fields), summary([process(each) for each in calls])
-    return replace(made, measurements=found.measurements, series=found.series, timings=found.timings)
-
-
-@pytest.mark.parametrize(("p50_ms", "verdict"), [(1.0, "unchanged"), (1.5, "regressed"), (0.5, "improved")])
-def test_figures_that_a_measurement_leaves_are_judged(old: Path, new: Path, p50_ms: float, verdict: str) -> None:
-    report = compare(new, old, [sampled(p50_ms, created=LATER)], [sampled(1.0)])
-    assert {row.metric: row.verdict for row in report.rows} == {"latency_ms": verdict, "throughput": verdict}
-
-
-def test_processes_that_disagree_leave_a_timing_undecided(old: Path, new: Path) -> None:
-    before, after = timed(width=0.2, batch_sizes=(1,)), timed(p50_ms=1.08, width=0.2, batch_sizes=(1,), created=LATER)
-    row = next(row for row in compare(new, old, [after], [before]).rows if row.metric == "latency_ms")
-    assert (row.verdict, "--remeasure" in row.reason) == ("undecided", True)
-
-
-def test_the_few_processes_of_a_smoke_profile_are_not_judged(old: Path, new: Path) -> None:
-    before, after = timed(profile="smoke"), timed(p50_ms=3, profile="smoke", created=LATER)
-    report = compare(new, old, [after, *seeds(created=LATER)], [before, *seeds()])
-    assert {row.verdict for row in report.rows if row.node == "measure"} == {"shown"}
-    assert check(new, old, strict=True).exit_code == 0
-    assert render(report).count("smoke") == 1
-
-
-def many(p50_ms: float, **fields: Any) -> list[Record]:
-    return [timed(cell(architecture=f"a{i}"), p50_ms=p50_ms, batch_sizes=(1,), **fields) for i in range(20)]
-
-
-def test_a_slow_day_of_the_machine_is_no_alarm(old: Path, new: Path) -> None:
-    before, after = many(1.0, sitting="monday"), many(1.12, sitting="friday", created=LATER)
-    assert {row.verdict for row in compare(new, old, after, before).rows} == {"undecided"}
-    in_turns = [replace(one, sitting="monday") for one in after]
-    assert {row.verdict for row in compare(new / "t", old / "t", in_turns, before).rows} == {"regressed"}
-
-
-def test_timings_that_were_taken_again_hide_no_others() -> None:
-    before, after = many(1.0), many(1.5, created=LATER)
-    rows = judge(after, before, timings=([many(1.0, created=LATER)[0]], [before[0]]))
-    verdicts = {(row.cell_id, row.metric): row.verdict for row in rows}
-    assert len(verdicts) == 40
-    assert {verdict for (cell_id, _), verdict in verdicts.items() if cell_id == before[0].cell_id} == {"unchanged"}
-    assert {verdict for (cell_id, _), verdict in verdicts.items() if cell_id != before[0].cell_id} != {"unchanged"}
-
-
-def test_timings_that_took_turns_are_surer_than_those_of_two_sittings(old: Path, new: Path) -> None:
-    after, before = timed(sitting="a", created=LATER, batch_sizes=(1,)), timed(sitting="b", batch_sizes=(1,))
-    apart = compare(new, old, [after], [before]).rows[0]
-    together = compare(new / "t", old / "t", [after], [replace(before, sitting="a")]).rows[0]
-    assert apart.high is not None
-    assert together.high is not None
-    assert together.high < 0.8 * apart.high
-
-
-def test_latency_needs_equal_hardware(old: Path, new: Path) -> None:
-    before = [timed(created="2025-01-01T00:00:00Z", hardware="hw-b"), *seeds()]
-    report = compare(new, old, [timed(p50_ms=9, created=LATER), *seeds(created=LATER)], before)
-    row = next(row for row in report.rows if row.metric == "latency_ms")
-    assert row.verdict == "undecided"
-    assert row.reason.startswith("measured on other hardware or versions: hw-a")
-
-
-def test_a_later_record_of_other_hardware_hides_no_baseline(old: Path, new: Path) -> None:
-    before = [timed(), timed(hardware="hw-b", p50_ms=50, created="2026-01-15T00:00:00Z")]
-    report = compare(new, old, [timed(created=LATER)], before)
-    assert {row.verdict for row in report.rows} == {"unchanged"}
-
-
-def test_only_valid_timings_count(old: Path, new: Path) -> None:
-    shaky = timed(p50_ms=9, created=LATER, validity="unstable", reasons=("the clock drifted",))
-    report = compare(new, old, [shaky, *seeds(created=LATER)], [timed(), *seeds()])
-    doubted = [row for row in report.rows if row.metric == "latency_ms"]
-    assert {row.verdict for row in doubted} == {"undecided"}
-    assert doubted[0].reason == "new timing: unstable: the clock drifted"
 
 
 def test_false_alarms_are_rare_over_many_cells(old: Path, new: Path) -> None:
@@ -386,129 +240,6 @@ def test_a_row_says_what_it_would_have_seen_and_what_would_decide_it(old: Path, 
     asked = [row for row in rows if row.more_seeds]
     assert asked
     assert all(row.verdict == "undecided" and f"{row.more_seeds} more seed" in row.reason for row in asked)
-
-
-def history(commits: int, loss: float) -> list[list[Record]]:
-    """Return the records of commit after commit; one cell of six loses `loss` with each of the last ten."""
-    grid = [cell(architecture=f"net{index}") for index in range(6)]
-    return [
-        [
-            replace(made, provenance=replace(made.provenance, commit=f"{commit:07}"))
-            for of in grid
-            for made in seeds(
-                of,
-                n_test=4000,
-                accuracy=0.9 - (loss * max(0, commit - commits + 10) if of is grid[2] else 0),
-                network=f"{of.architecture.name} {commit}",
-                created=f"2026-03-{commit + 1:02}T00:00:00Z",
-            )
-        ]
-        for commit in range(commits)
-    ]
-
-
-def test_a_slide_over_many_commits_names_between_which_it_happened(old: Path, new: Path) -> None:
-    *before, after = history(16, 0.004)
-    report = compare(new, old, after, [one for commit in before for one in commit])
-    slid = [row for row in report.rows if row.metric == "slide"]
-    assert [row.cell_id.split("-")[1] for row in slid] == ["net2"]
-    first, last = re.findall(r"commit (\d+) to (\d+)", slid[0].reason)[0]
-    assert 3 <= int(first) < int(last) <= 15
-    assert slid[0].fails
-
-
-def test_a_steady_history_slides_nowhere(old: Path, new: Path) -> None:
-    *before, after = history(12, 0.0)
-    report = compare(new, old, after, [one for commit in before for one in commit])
-    assert {row.metric for row in report.rows} == {"accuracy"}
-
-
-def test_networks_that_were_not_made_anew_say_nothing_new(old: Path, new: Path) -> None:
-    first, *_ = history(1, 0.0)
-    again_and_again = [
-        [replace(one, provenance=replace(one.provenance, commit=f"{commit:07}")) for one in first]
-        for commit in range(9)
-    ]
-    assert all(len(History(commit).points) == 1 for commit in again_and_again)
-    cell_runs = [one for commit in again_and_again for one in commit if one.cell_id == first[0].cell_id]
-    assert len(History(cell_runs).points) == 1
-
-
-def git(folder: Path, *arguments: str) -> None:
-    who = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    who |= {f"GIT_{role}_{field}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env=os.environ | who)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A repository with three committed runs in `a folder/results`."""
-    git(tmp_path, "init", "-q")
-    results = tmp_path / "a folder" / "results"
-    fill(results, seeds(accuracy=0.92))
-    store.write_suite(results, suite_record([suite_cell(cell(), label="the label")]))
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "baseline")
-    return results
-
-
-def test_a_revision_is_compared_with_the_files_that_it_lacks(repository: Path) -> None:
-    with pytest.raises(NothingToCompare, match="no new records"):
-        check(repository)
-    fill(repository, seeds(accuracy=0.80, **again()))
-    row = only(check(repository))
-    assert (row.verdict, row.label, row.old and row.old.n) == ("regressed", "the label", 3)
-
-
-def test_the_baseline_is_what_git_holds_even_if_the_files_are_gone(repository: Path) -> None:
-    for path in repository.glob("*/*/*.json"):
-        path.unlink()
-    fill(repository, seeds(accuracy=0.80, **again()))
-    assert only(check(repository, "HEAD")).verdict == "regressed"
-
-
-def test_records_that_were_changed_or_deleted_are_told(repository: Path) -> None:
-    changed, deleted, _ = sorted(repository.glob("*/*/*.json"))
-    changed.write_text(changed.read_text() + " ")
-    deleted.unlink()
-    with pytest.raises(NothingToCompare, match=r"1 of its records are gone; 1 broken .*differs from HEAD"):
-        check(repository)
-    fill(repository, seeds(accuracy=0.92, created=LATER))
-    report = check(repository)
-    assert (report.exit_code, report.counts["gone"]) == (4, 1)
-
-
-def test_a_broken_record_in_the_baseline_is_named(repository: Path) -> None:
-    broken = repository / "demo" / "cell" / "x.json"
-    broken.parent.mkdir()
-    broken.write_text("{")
-    git(repository, "add", ".")
-    git(repository, "commit", "-q", "-m", "break")
-    fill(repository, seeds(created=LATER, accuracy=0.92))
-    assert any("HEAD:demo/cell/x.json" in problem for problem in check(repository).problems)
-
-
-@pytest.mark.parametrize("revision", ["no-such-branch", "--help", "HEAD~99"])
-def test_an_unknown_revision_is_one_line_with_its_cure(repository: Path, revision: str) -> None:
-    with pytest.raises(BenchError, match="neither a folder nor a revision") as caught:
-        check(repository, revision)
-    assert "\n" not in str(caught.value)
-    assert caught.value.exit_code == 2
-
-
-def test_results_outside_any_repository_need_a_folder(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(new.parent))
-    fill(new, seeds())
-    with pytest.raises(BenchError, match="name a folder of results"):
-        check(new)
-
-
-def test_missing_and_identical_folders_are_refused(new: Path) -> None:
-    with pytest.raises(BenchError, match="no such folder"):
-        check(new)
-    fill(new, seeds())
-    with pytest.raises(BenchError, match="the results folder itself"):
-        check(new, new)
 
 
 def test_the_report_reads_from_regressions_down_and_survives_json(old: Path, new: Path) -> None:
