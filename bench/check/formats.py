@@ -51,9 +51,10 @@ def junit(report: Report) -> str:
             ET.SubElement(case, "failure", message=_xml(sentence(row)), type=row.verdict)
         elif row.verdict in {"undecided", "regressed", "shown"}:
             ET.SubElement(case, "skipped", message=_xml(sentence(row)))
-    if report.notes:
+    notes = (*report.notes, *([report.headline] if report.nothing is not None else []))
+    if notes:
         suites[""] = ET.SubElement(root, "testsuite", name="bench check")
-        for note in report.notes:
+        for note in notes:
             case = ET.SubElement(suites[""], "testcase", classname="bench check", name="records and acknowledgements")
             ET.SubElement(case, "failure", message=_xml(note), type="note")
     for suite in suites.values():
@@ -118,7 +119,8 @@ def github(report: Report) -> str:
         if row.verdict in kinds
     ]
     lines += [f"::error title=bench check::{_escaped(note)}" for note in report.notes]
-    return "\n".join([*lines, f"::notice title=bench check::{_escaped(report.headline)}"])
+    kind = "notice" if report.nothing is None else "error"
+    return "\n".join([*lines, f"::{kind} title=bench check::{_escaped(report.headline)}"])
 
 
 def as_json(report: Report) -> str:

@@ -32,11 +32,15 @@ class Report(Struct, frozen=True, kw_only=True):
     """One line for each acknowledgement that has run out or that no alert answers to."""
     strict: bool = False
     """What is undecided fails, too."""
+    nothing: str | None = None
+    """Why nothing was compared, which is no pass."""
     exit_code: int
 
     @property
     def headline(self) -> str:
         """Return what was found in one line."""
+        if self.nothing is not None:
+            return f"against {self.nothing}"
         found = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         broken = f"; {len(self.problems)} broken records skipped" if self.problems else ""
         faults = f"; {len(self.faults)} acknowledgements must go" if self.faults else ""
@@ -75,9 +79,9 @@ def report(
 
 
 def empty(baseline: str, error: NothingToCompare) -> Report:
-    """Return the report of a check that had nothing to compare, which is no pass."""
-    made = report(baseline, (), (0, 0), (str(error),), (), strict=False)
-    return replace(made, exit_code=error.exit_code)
+    """Return the report of a check that had nothing to compare."""
+    made = report(baseline, (), (0, 0), (), (), strict=False)
+    return replace(made, nothing=str(error), exit_code=error.exit_code)
 
 
 def render(report: Report) -> str:

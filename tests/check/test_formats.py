@@ -155,6 +155,7 @@ def test_nothing_to_compare_is_in_the_report_and_no_pass(
     out, err = capsys.readouterr()
     assert msgspec.json.decode(out, type=Report).exit_code == 3
     assert "no new records" in file.read_text()
+    assert "skipped" not in file.read_text()
     assert "no new records" in err
     assert check((tmp_path / "none", folders[1])) == 3
     assert capsys.readouterr().out == ""
