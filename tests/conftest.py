@@ -109,3 +109,15 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("BENCH_HOME", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     return place
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The folder of a check's baseline."""
+    return tmp_path / "old"
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """The folder of a check's new records."""
+    return tmp_path / "new"

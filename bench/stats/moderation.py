@@ -87,7 +87,8 @@ def prior_of(groups: Iterable[Group]) -> Prior | None:
     covariates = _covariates(known)
     slope, used = 0.0, 1
     if len(known) >= ENOUGH_FOR_A_SLOPE and np.ptp(covariates) > SAME:
-        slope, used = float(np.polyfit(covariates, heights, 1)[0]), 2
+        # The seeds' variance has that of the answers in it, and so grows with it, but no faster.
+        slope, used = float(np.clip(np.polyfit(covariates - covariates.mean(), heights, 1)[0], 0.0, 1.0)), 2
     rest = heights - slope * covariates
     excess = float(((rest - rest.mean()) ** 2).sum() / max(len(known) - used, 1) - polygamma(1, half).mean())
     df = 0.0 if len(known) == 1 else math.inf if excess <= 0 else 2 * _inverse_trigamma(excess)

@@ -15,10 +15,12 @@ from factory import CREATED, LATER, cell, replace, suite_cell, suite_record, tim
 from others import OTHERS, series
 from population import Network, TestSet, grid
 
+from bench import findings
 from bench.check import judge
 from bench.check.slides import slides
 from bench.records import Record, Series
 from bench.site import model
+from bench.suite_record import Claim
 
 DEVIATIONS = (0.001, 0.006)
 """Least and most of the deviations between seeds, where a promise is for all of them."""
@@ -144,6 +146,24 @@ def effects(n: int, folds: int = 5, seeds: int = 3) -> Trial:
         ]
         (made,) = model.view(suite_record(cells), runs).boards
         return [effect.difference.low <= 0.005 <= effect.difference.high for effect in made.effects]
+
+    return trial
+
+
+def claims(count: int, seeds: int = 3) -> Trial:
+    """Return a trial: a suite states of so many networks that a recipe helps, which it does not; is any decided?"""
+
+    def trial(rng: np.random.Generator) -> list[bool]:
+        test, cells, stated, runs = TestSet(rng), [], [], []
+        for i in range(count):
+            name = f"architecture=net{i}"
+            stated.append(Claim(statement=name, compare=f"{name} and recipe=other", against=f"{name} and recipe=plain"))
+            for recipe, techniques in (("plain", []), ("other", ["augment"])):
+                network = Network(cell(architecture=f"net{i}", techniques=techniques), test)
+                cells.append(suite_cell(network.of, recipe=recipe))
+                runs += network.runs(seeds)
+        found = findings.judge(suite_record(cells, findings=stated), runs)
+        return [any(one.verdict != "undecided" for one in found)]
 
     return trial
 
@@ -293,6 +313,7 @@ PROMISES = (
         "86 %",
     ),
     Promise("the same with 360 test examples", effects(360), 1000, "≥ 94 %", "57 %"),
+    Promise("10 statements without truth, 3 seeds: any is called supported or refuted", claims(10), 400, "≤ 5 %", ""),
     Promise(
         "a slide of 0.2 points a commit in 1 of 200 cells is found within 10 commits of 3 seeds",
         sliding(200, 0.002, (0.0025, 0.0025)),
