@@ -177,7 +177,7 @@ def check(options: argparse.Namespace) -> int:
         with contextlib.redirect_stdout(sys.stderr):  # the report alone goes to the other
             confirm(judged().rows, options.results, catalog)
     try:
-        report = judged(_remeasure(options) if options.remeasure else None)
+        report = judged(_remeasure(options, catalog) if options.remeasure else None)
     except NothingToCompare as error:
         if not (options.json or options.github or options.report or options.webhook):
             raise
@@ -217,11 +217,11 @@ def _failed(send: Callable[[], None]) -> str:
     return ""
 
 
-def _remeasure(options: argparse.Namespace) -> Any:
+def _remeasure(options: argparse.Namespace, catalog: "Catalog") -> Any:
     """Return a function that takes the timings of both sides of a check again."""
     from bench import remeasure
 
-    settings = remeasure.settings_of(options.results, _catalog(options))
+    settings = remeasure.settings_of(options.results, catalog)
     return lambda new, old: remeasure.remeasure(new, old, settings, options.latency_tolerance)
 
 

@@ -22,7 +22,7 @@ from bench.check.speed import speed
 from bench.errors import BenchError
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, canonical
-from bench.runner import outcomes
+from bench.runner import local, outcomes
 from bench.runner.interrupt import Interrupt
 from bench.runner.machine_lock import IN_USE, hold
 from bench.runner.settings import Settings
@@ -37,11 +37,10 @@ MOST_ROUNDS = 4
 
 
 class Pair(NamedTuple):
-    """A timing that both sides have, and the tasks that take it again."""
+    """The tasks that take a timing of both sides again."""
 
-    new: Record
-    old: Record
-    tasks: tuple[Task, Task]
+    new: Task
+    old: Task
 
 
 def remeasure(
@@ -69,7 +68,7 @@ def remeasure(
         ):
             jobs = Jobs(workers, interrupt, settings.timeout_s)
             examples = _prepared(pairs, jobs, settings)
-            known = [pair for pair in pairs if all(task.node.id in examples for task in pair.tasks)]
+            known = [pair for pair in pairs if all(task.node.id in examples for task in pair)]
             timed = _timed(known, Timer(settings, jobs, watch), examples, tolerance)
     finally:
         shutil.rmtree(settings.home.scratch, ignore_errors=True)
@@ -96,7 +95,7 @@ def settings_of(results: Path, catalog: Catalog) -> Settings:
 def _prepared(pairs: Sequence[Pair], jobs: Jobs, settings: Settings) -> dict[str, Path]:
     """Convert networks for their runtimes; one that cannot be is said and left out."""
     examples = {}
-    for task in (task for pair in pairs for task in pair.tasks):
+    for task in (task for pair in pairs for task in pair):
         job = jobs.ended(jobs.start(settings.kind(settings.threads), f"{settings.worker}:prepare", task))
         found = outcomes.outcome(job, task)
         if isinstance(found, Record):
@@ -116,16 +115,16 @@ def _timed(
     done: dict[str, tuple[Record, Record]] = {}
     waiting = list(pairs)
     for _ in range(MOST_ROUNDS):
-        tasks = [task for pair in waiting for task in pair.tasks]
+        tasks = [task for pair in waiting for task in pair]
         for name, found in timer.rounds(tasks, examples, ROUND).items():
             if isinstance(found, Record):
                 reason = found.error.message if found.error else found.status
                 raise BenchError(f"--remeasure: {name}: {reason}")
             samples[name] += found
         for pair in waiting:
-            new, old = (outcomes.measured(task, samples[task.node.id], sitting) for task in pair.tasks)
-            done[pair.tasks[0].node.id] = (new, old)
-        waiting = [pair for pair in waiting if _is_undecided(*done[pair.tasks[0].node.id], tolerance)]
+            new, old = (outcomes.measured(task, samples[task.node.id], sitting) for task in pair)
+            done[pair.new.node.id] = (new, old)
+        waiting = [pair for pair in waiting if _is_undecided(*done[pair.new.node.id], tolerance)]
         if not waiting:
             break
     return list(done.values())
@@ -151,9 +150,9 @@ def _pairs(new: Sequence[Record], old: Sequence[Record], settings: Settings) -> 
     for number, (key, record) in enumerate(latest[0].items()):
         other = latest[1].get(key)
         if other and record.parents != other.parents:
-            names = (f"{number}-new-{record.cell_id}", f"{number}-old-{record.cell_id}")
-            tasks = (_task(names[0], record, made, settings), _task(names[1], other, made, settings))
-            pairs.append(Pair(record, other, tasks))
+            sides = {"new": record, "old": other}
+            tasks = (_task(f"{number}-{side}-{one.cell_id}", one, made, settings) for side, one in sides.items())
+            pairs.append(Pair(*tasks))
     return pairs
 
 
@@ -170,14 +169,5 @@ def _task(name: str, record: Record, made: dict[str, Artifact], settings: Settin
         parents=("network",),
         measure=replace(record.measure, profile="standard"),
     )
-    return Task(
-        node=node,
-        suite=record.suite,
-        home=settings.home,
-        plugins=settings.plugins,
-        commit=settings.commit,
-        dirty=settings.dirty,
-        threads=record.measure.threads,
-        backend=settings.backend,
-        parents={"network": made[record.parents[0]]},
-    )
+    of_suite, parents = replace(settings, suite=record.suite), {"network": made[record.parents[0]]}
+    return local.task_of(node, of_suite, threads=record.measure.threads, parents=parents)
