@@ -64,7 +64,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
             )
         return added
 
-    added = verb("list", as_json=True, results=False, plugins=True)
+    added = verb("list", as_json=True, plugins=True)
     added.add_argument("kind", nargs="?", choices=KINDS, help="what to list (default: all)")
 
     for name in ("plan", "run"):

@@ -23,8 +23,10 @@ DOORS = {
     "datasets": {"load": ""},
     "techniques": {
         "data": "learn, rng",
+        "order": "labels, rng",
         "batch": "x, y, seed",
         "model": "model",
+        "gradient": "slope, weights",
         "optimizer": "optimizer",
         "loss": "inner, trainer",
         "callbacks": "trainer",
@@ -32,13 +34,13 @@ DOORS = {
         "after": "job",
     },
     "optimizers": {"optimizer": "rate, weight_decay"},
-    "schedules": {"factor": "progress"},
+    "schedules": {"factor": "progress", "callbacks": "trainer"},
     "losses": {"loss": "y, outputs"},
     "runtimes": {"deploy": "network", "convert": "network, converted"},
     "diagnostics": {"diagnose": "outcome", "watch": "trainer"},
 }
 """The functions that make a file a plugin of its kind, with what they are handed before their own parameters.
-Diagnostics and runtimes must have the first, the others any."""
+Diagnostics, runtimes and schedules must have the first, the others any."""
 KINDS = tuple(DOORS)
 
 Input = Literal["image", "table", "any"]
@@ -82,6 +84,12 @@ class Facts(Struct, frozen=True):
     """`all` for an `after` technique that makes one network out of those of all seeds."""
     agrees: tuple[str, ...] = ()
     """`Cell` parameters whose networks must answer the question of the cell's own dataset."""
+    varies: tuple[str, ...] = ()
+    """Parameters of a technique that hold the names of a suite's axes, each with the values to try."""
+    excludes: dict[str, str] = {}
+    """Of a technique: those that no recipe may hold beside it, each with the reason; never by a parameter."""
+    step: Literal["batch", "epoch"] = "batch"
+    """Of an optimizer: what a step is taken on, a batch or the whole training part."""
     accepts: tuple[ArtifactFormat, ...] = ("keras",)
     """Of a runtime: the networks that it runs."""
     converts: dict[ArtifactFormat, str] = {}
@@ -95,9 +103,9 @@ class Facts(Struct, frozen=True):
 LITERALS = {
     "architectures": "INPUT TASKS BACKENDS SMALLEST_SIDE PREPARATION FORMATS PATHS NO_PATHS",
     "datasets": "INPUT TASK HANDLE SHAPE OUTPUTS PATHS NO_PATHS",
-    "techniques": "INPUT TASKS BACKENDS TAKES GIVES NEEDS SEEDS AGREES",
-    "optimizers": "BACKENDS",
-    "schedules": "BACKENDS",
+    "techniques": "INPUT TASKS BACKENDS TAKES GIVES NEEDS SEEDS AGREES VARIES EXCLUDES PATHS NO_PATHS",
+    "optimizers": "BACKENDS STEP",
+    "schedules": "BACKENDS NEEDS",
     "losses": "BACKENDS TASKS",
     "runtimes": "BACKENDS ACCEPTS CONVERTS LIGHT PACKAGES",
     "diagnostics": "INPUT TASKS BACKENDS",
@@ -185,7 +193,9 @@ def _facts(card: Card, deciding: tuple[tuple[str, bytes], ...]) -> Facts:
 
 def _by_parameter(card: Card, name: str, value: Any) -> bool:
     known = {parameter.name for parameter in card.parameters}
-    return name != "FORMATS" and isinstance(value, dict) and len(value) == 1 and next(iter(value)) in known
+    if name in {"FORMATS", "EXCLUDES"} or not isinstance(value, dict):
+        return False
+    return len(value) == 1 and next(iter(value)) in known
 
 
 @cache
@@ -199,7 +209,7 @@ def read_card(kind: str, path: Path) -> Card:
         raise PluginError(f"{path}: not a Python file: {error}") from error
     title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]
-    needed = list(DOORS[kind])[: 1 if kind in {"diagnostics", "runtimes"} else None]
+    needed = list(DOORS[kind])[: 1 if kind in {"diagnostics", "runtimes", "schedules"} else None]
     if not any(function.name in needed for function in functions):
         raise PluginError(f"{path}: no function {' or '.join(needed)}; see CONTRIBUTING.md for the contract")
     parameters: dict[str, Parameter] = {}

@@ -8,21 +8,25 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from msgspec.structs import replace
 
 from bench.cards import KINDS, Card, Parameter, read_card
 from bench.errors import PluginError, nearest
-from bench.records import Activation, DataOptions, Initializer, Momentum, Use
+from bench.records import Activation, Cell, DataOptions, Initializer, Momentum, Training, Use
 
 PACKAGE = Path(__file__).parent
 OPTIONS = {field.name: field for field in msgspec.structs.fields(DataOptions)}
 """What every dataset can be asked for, beside its own parameters."""
+
+CALLS = {"optimizer": "optimizers", "schedule": "schedules", "loss": "losses"}
+"""Training settings that are calls of plugins, with the kind of each."""
 
 _TYPES: dict[str, Any] = {
     "int": int,
@@ -162,6 +166,58 @@ class Catalog:
         """Return a dataset as it is published, without the options that each takes."""
         own = self.given("datasets", dataset)
         return Use(dataset.name, {key: value for key, value in dataset.parameters.items() if key in own})
+
+    def training(self, values: Mapping[str, Any]) -> Training:
+        """Return training settings, all of them given; raise PluginError for a value that does not fit."""
+        try:
+            return msgspec.convert(msgspec.to_builtins(values), Training)
+        except msgspec.ValidationError as error:
+            fault, _, place = str(error).replace("`", "").partition(" - at $.")
+            raise PluginError(f"{place}: {fault[0].lower()}{fault[1:]}") from error
+
+    def with_settings(self, training: Training, settings: Mapping[str, Any]) -> Training:
+        """Return training settings with some of them changed, as a suite writes them; the others stay as they were."""
+        changed = {key: self.resolve(CALLS[key], value) if key in CALLS else value for key, value in settings.items()}
+        return self.training({name: getattr(training, name) for name in training.__struct_fields__} | changed)
+
+    def varied(self, cell: Cell, values: Mapping[str, Any]) -> Cell:
+        """Return a cell with other values, by the names of a suite's axes; raise PluginError for what it has not.
+
+        `learning_rate` and every other training setting go by their names, parameters by those of
+        what they belong to: `optimizer.momentum`, `architecture.width`, `dropout.rate`.
+        """
+        for name, value in values.items():
+            owner, dot, key = name.partition(".")
+            places = [i for i, use in enumerate(cell.techniques) if use.name == owner]
+            if not dot and name in Training.__struct_fields__:
+                cell = replace(cell, training=self.with_settings(cell.training, {name: value}))
+            elif dot and owner in CALLS:
+                use = self._with(CALLS[owner], getattr(cell.training, owner), key, value)
+                cell = replace(cell, training=replace(cell.training, **{owner: use}))
+            elif dot and owner == "architecture":
+                cell = replace(cell, architecture=self._with("architectures", cell.architecture, key, value))
+            elif dot and places:
+                uses = list(cell.techniques)
+                uses[places[0]] = self._with("techniques", uses[places[0]], key, value)
+                cell = replace(cell, techniques=tuple(uses))
+            else:
+                owners = [f"{one}.…" for one in ("architecture", *CALLS, *(use.name for use in cell.techniques))]
+                known = [*Training.__struct_fields__, *owners]
+                raise PluginError(f"no axis '{name}'{nearest(name, known)} (known: {', '.join(known)})")
+        return cell
+
+    def _with(self, kind: str, use: Use, key: str, value: Any) -> Use:
+        """Return a use with another value of one parameter, left out where it is the one that changes nothing."""
+        card = self.card(kind, use.name)
+        known = {parameter.name: parameter for parameter in card.parameters}
+        if key not in known:
+            has = f"has {', '.join(known)}" if known else "takes none"
+            raise PluginError(f"'{use.name}' has no parameter '{key}'{nearest(key, known)} ({use.name} {has})")
+        others = {name: given for name, given in use.parameters.items() if name != key}
+        value = _coerce(use.name, known[key], value)
+        if key in card.added and value == _coerce(use.name, known[key], card.added[key]):
+            return Use(use.name, others)
+        return Use(use.name, others | {key: value})
 
     def paths(self, kind: str, use: Use) -> dict[str, str]:
         """Return a person's own files that a use names, by parameter; None and the words in `NO_PATHS` name none."""

@@ -88,7 +88,7 @@ def list_(options: argparse.Namespace) -> int:
     """List plugins or suites."""
     from bench import overview
 
-    found = overview.rows(options.kind, _catalog(options))
+    found = overview.rows(options.kind, _catalog(options), options.results)
     _show(options, found, overview.text(found))
     return FINE
 
@@ -241,6 +241,7 @@ def findings(options: argparse.Namespace) -> int:
     judged = {suite.name: judge(suite, reading.of_suite(suite)) for suite in suites}
     lines = [
         f"{name}: {found.verdict:10} {found.claim.statement}\n    {found.reason}"
+        + (f"\n    published: {found.claim.published}" if found.claim.published else "")
         for name in judged
         for found in judged[name]
     ]

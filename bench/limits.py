@@ -34,18 +34,15 @@ MOST_BYTES = 64 * 2**20
 """Of a file that is no data: a record, a suite, a plugin."""
 
 PROPORTIONS = frozenset(
-    {"accuracy", "agreement", "balanced_accuracy", "calibration_error", "coarse_accuracy", "f1"}
+    {"accuracy", "agreement", "average_incremental_accuracy", "balanced_accuracy", "calibration_error"}
+    | {"coarse_accuracy", "f1"}
     | {"mistakes_within_superclass", "pr_auc", "precision", "recall", "roc_auc", "sparsity", "top_5_accuracy"}
 )
 """Measurements that lie between 0 and 1, but for rounding."""
 METRICS = (
     PROPORTIONS
-    | {"compressed_bytes", "fit_s", "flops", "loss", "mae", "output_difference", "parameters"}
-    | {
-        "r2",
-        "rmse",
-        "size_bytes",
-    }
+    | {"compressed_bytes", "fit_s", "flops", "forgetting", "generalization_gap", "loss", "mae", "output_difference"}
+    | {"parameters", "r2", "rmse", "size_bytes"}
 )
 """All that findings can be about; a technique of one's own may add others."""
 ROUNDING = 1e-9

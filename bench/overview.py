@@ -1,16 +1,18 @@
 """What the verbs `list`, `plan` and `show` print."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench import store
 from bench.cards import KINDS
 from bench.catalog import OPTION_PARAMETERS, Catalog
 from bench.dataset_record import ColumnSummary, DatasetRecord
 from bench.errors import BenchError, nearest
 from bench.planning import suite as suites
+from bench.planning.compatibility import excluded
 from bench.planning.plan import Plan
 from bench.records import Record
 from bench.runner.watch import duration
@@ -18,11 +20,31 @@ from bench.store import Reading
 from bench.tasks import run_id
 
 
-def rows(kind: str | None, catalog: Catalog) -> list[dict[str, Any]]:
+def rows(kind: str | None, catalog: Catalog, results: Path) -> list[dict[str, Any]]:
     """Return what `list` knows of plugins and suites, of one kind or of all."""
     found: list[dict[str, Any]] = []
     for one in (*KINDS, "suites") if kind is None else (kind,):
         found += _suites(catalog) if one == "suites" else _plugins(one, catalog)
+    if kind == "techniques":
+        measured = _measured(results)
+        for row in found:
+            card = catalog.card("techniques", row["name"])
+            row |= {"doors": list(card.doors), "excludes": excluded(catalog, card)}
+            row["measured"] = dict(measured.get(card.name, {}))
+    return found
+
+
+def _measured(results: Path) -> dict[str, Counter[str]]:
+    """Return how many cells with a finished network use each technique, by suite."""
+    cells = {
+        (header.suite, header.cell_id): header.cell
+        for header in store.headers(results)[0]
+        if header.status == "finished" and header.node in {"train", "derive"}
+    }
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (suite, _), cell in cells.items():
+        for name in {use.name for use in cell.techniques}:
+            found[name][suite] += 1
     return found
 
 
@@ -69,10 +91,21 @@ def text(found: list[dict[str, Any]]) -> str:
             if row["kind"] == kind:
                 extra = f"  ({row['runs']} runs)" if "runs" in row else _parameters(row.get("parameters", {}))
                 lines.append(f"  {row['name']:{width}}  {row['title']}{extra}")
+                lines += [f"  {'':{width}}    {line}" for line in _details(row)]
         if kind == "datasets":
             options = ", ".join(f"{option.name}={option.default!r}" for option in OPTION_PARAMETERS)
             lines.append(f"  {'':{width}}  each also takes {options}")
     return "\n".join(lines) or "nothing here"
+
+
+def _details(row: dict[str, Any]) -> list[str]:
+    """Return what there is to say of a technique beside its title."""
+    if "doors" not in row:
+        return []
+    lines = [f"doors: {', '.join(row['doors'])}"]
+    lines += [f"not beside {name}: {reason}" for name, reason in row["excludes"].items()]
+    where = ", ".join(f"{suite} ({count})" for suite, count in sorted(row["measured"].items()))
+    return [*lines, f"measured in {where}" if where else "not measured yet"]
 
 
 def _parameters(parameters: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from bench.limits import (
     require_time,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 """Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
 an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2

@@ -214,7 +214,8 @@ def clean(results: Path, *, everything: bool) -> tuple[str, tuple[str, ...]]:
         size = sum(path.stat().st_size for path in doomed)
         for path in doomed:
             path.unlink()
-        made = [place.conversions, place.outputs, place.decoded, place.compiled, place.root / "scratch", place.logs]
+        made = [place.conversions, place.outputs, place.features, place.decoded, place.compiled]
+        made += [place.root / "scratch", place.logs]
         for folder in [*made, place.checkpoints] if everything else made:
             shutil.rmtree(folder, ignore_errors=True)
     kept = "" if everything else "; those that records name are kept"

@@ -48,6 +48,8 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     expect: Literal["higher", "lower", "equal"] = "higher"
     by: Annotated[float, msgspec.Meta(ge=0, le=1e100)] = 0.0
     """Smallest difference that counts, in the metric's own unit; for `equal`, the largest allowed."""
+    published: str = ""
+    """What others have reported of it, with the source, to stand beside our own figure; unsaid before schema 5."""
 
 
 class PluginNote(Struct, frozen=True):

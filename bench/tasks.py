@@ -134,6 +134,11 @@ class Home(Struct, frozen=True):
         return self.root / "compiled"
 
     @property
+    def features(self) -> Path:
+        """Where what frozen layers make of training parts lies."""
+        return self.root / "features"
+
+    @property
     def outputs(self) -> Path:
         """Where networks' answers on test parts lie, so that they are computed once."""
         return self.root / "outputs"

@@ -47,6 +47,9 @@ CASES: dict[str, tuple[data.Facts, tuple[str, ...], dict[str, Any]]] = {
     "regression": (VALUES, (), {}),
     "absolute errors": (VALUES, (), {"loss": "mae"}),
     "huber": (VALUES, (), {"loss": "huber(delta=0.5)"}),
+    "the whole part a step": (IMAGES, (), {"optimizer": "gradient_descent", "learning_rate": 0.1}),
+    "damped after a warm-up": (IMAGES, (), {"schedule": "reduce_on_plateau(patience=1, by=0.5)", "warmup_epochs": 1}),
+    "an order of its own": (IMAGES, ("balanced_batches",), {}),
 }
 
 
@@ -118,6 +121,16 @@ def both(case: str) -> list[dict[str, list[float]]]:
     return [driven, curves(trainer.fit(model))]
 
 
+def uphill() -> dict[str, dict[str, list[float]]]:
+    """Return the curves of a training, and of the same with the slope asked for here and elsewhere."""
+    found = {}
+    for name, techniques in (("plain", ()), ("here", ("sam(rho=0.0)",)), ("elsewhere", ("sam(rho=0.1)",))):
+        CASES["slope"] = (IMAGES, ("augment(shift=1)", "dropout(rate=0.3)", *techniques), {})
+        trainer, model = started("slope")
+        found[name] = curves(trainer.fit(model))
+    return found
+
+
 def heard() -> int:
     """Return how many batches a callback hears of that is made of functions."""
     trainer, model = started("plain")
@@ -187,6 +200,7 @@ if __name__ == "__main__":
         "resumed": {case: resumed(case) for case in RESUMED},
     }
     found["heard"] = heard()
+    found["uphill"] = uphill()
     if keras.backend.backend() == "jax":
         found["scanned"] = scanned()
     print(json.dumps(found))

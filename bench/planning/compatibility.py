@@ -60,6 +60,26 @@ def unsupported(catalog: Catalog, cell: Cell, backend: str) -> str:
     )
 
 
+TAKEOVERS = {"fit": "both take over the training", "order": "both pick the examples of an epoch"}
+"""Doors that one technique of a recipe may open, with what two of them would do."""
+
+
+def excluded(catalog: Catalog, technique: Card) -> dict[str, str]:
+    """Return the techniques that no recipe may hold beside one, with the reason; each goes for both."""
+    found = dict(_excludes(technique))
+    for other in catalog.cards("techniques"):
+        if other.name == technique.name:
+            continue
+        shared = [why for door, why in TAKEOVERS.items() if door in technique.doors and door in other.doors]
+        for why in (*shared, *(reason for name, reason in _excludes(other).items() if name == technique.name)):
+            found.setdefault(other.name, why)
+    return dict(sorted(found.items()))
+
+
+def _excludes(technique: Card) -> dict[str, str]:
+    return technique.literals.get("EXCLUDES", {})  # type: ignore[no-any-return]
+
+
 def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: str) -> str:
     facts, data = card.facts(use), dataset.facts(cell.dataset)
     kind = data.input or "image"
@@ -70,6 +90,10 @@ def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: 
         return f"{card.name} is for {' and '.join(facts.tasks)}, {dataset.name} is {task}"
     if facts.backends is not None and backend not in facts.backends:
         return f"{card.name} needs the Keras backend {' or '.join(facts.backends)}, this is {backend}"
+    if card.kind == "techniques":
+        for other in cell.techniques:
+            if other.name in _excludes(card):
+                return f"{card.name} and {other.name} do not go together: {_excludes(card)[other.name]}"
     if "validation" in facts.needs and not cell.training.validation:
         return f"{card.name} selects on the validation part, and there is none: set training.validation, e.g. to 0.1"
     return ""
@@ -103,9 +127,10 @@ def _unsupported_file(cell: Cell, architecture: Card, techniques: list[Part]) ->
 
 
 def _unsupported_order(cell: Cell, architecture: Card, techniques: list[Part]) -> str:
-    fits = [card.name for card, _ in techniques if "fit" in card.doors]
-    if len(fits) > 1:
-        return f"{' and '.join(fits)} both take over the training; a recipe may hold one of them"
+    for door, does in TAKEOVERS.items():
+        found = [card.name for card, _ in techniques if door in card.doors]
+        if len(found) > 1:
+            return f"{' and '.join(found)} {does}; a recipe may hold one of them"
     form, last, of_all_seeds = str(_first_format(architecture, cell)), "", ""
     for card, use in techniques:
         if "after" not in card.doors:

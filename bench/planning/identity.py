@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 
-from bench.catalog import Catalog, parse_call
+from bench.catalog import CALLS, Catalog, parse_call
 from bench.errors import PluginError, nearest
 from bench.records import Cell, Training, Use, cell_id
 
-CALLS = {"optimizer": "optimizers", "schedule": "schedules", "loss": "losses"}
-"""Training settings that are calls of plugins, with the kind of each."""
 Recipes = Mapping[str, Sequence[str]]
 OF_SEEDS = "seeds"
 """Stands among the parameters of a technique that takes the networks of all seeds: which these are."""
@@ -36,21 +34,7 @@ def training_of(catalog: Catalog, written: Mapping[str, Any]) -> Training:
         if "momentum" in parse_call(written["optimizer"])[1]:
             raise PluginError(f"momentum is said twice: in {written['optimizer']} and beside it")
         values["optimizer"] = Use(use.name, use.parameters | {"momentum": float(momentum)})
-    return _checked(values)
-
-
-def _changed(catalog: Catalog, training: Training, settings: Mapping[str, Any]) -> Training:
-    """Return training settings with some of them changed; the others stay as they were resolved."""
-    changed = {key: catalog.resolve(CALLS[key], value) if key in CALLS else value for key, value in settings.items()}
-    return _checked({name: getattr(training, name) for name in training.__struct_fields__} | changed)
-
-
-def _checked(values: Mapping[str, Any]) -> Training:
-    try:
-        return msgspec.convert(msgspec.to_builtins(values), Training)
-    except msgspec.ValidationError as error:
-        fault, _, place = str(error).replace("`", "").partition(" - at $.")
-        raise PluginError(f"{place}: {fault[0].lower()}{fault[1:]}") from error
+    return catalog.training(values)
 
 
 def complete(
@@ -73,10 +57,36 @@ def complete(
     for use in cell.techniques:
         named = [p.name for p in catalog.card("techniques", use.name).parameters if p.names_cells]
         resolved = {key: value_of(use.parameters[key]) for key in named if key in use.parameters}
-        if catalog.card("techniques", use.name).facts(use).seeds:
+        facts = catalog.card("techniques", use.name).facts(use)
+        if facts.seeds:
             resolved[OF_SEEDS] = list(seeds)
+        for key in facts.varies:
+            _check_space(catalog, cell, use, use.parameters[key])
         techniques.append(Use(use.name, use.parameters | resolved))
     return msgspec.structs.replace(cell, techniques=tuple(techniques))
+
+
+def _check_space(catalog: Catalog, cell: Cell, use: Use, space: Any) -> None:
+    """Raise PluginError unless a space names axes of the cell, each with values that it takes."""
+    where = f"{use.name}'s space"
+    if not isinstance(space, dict) or not space:
+        raise PluginError(f"{where}: write {{'learning_rate': {{'low': 0.0001, 'high': 0.01, 'log': True}}, …}}")
+    for name, values in space.items():
+        if isinstance(values, dict):
+            if not {"low", "high"} <= values.keys() <= {"low", "high", "log", "step"}:
+                raise PluginError(f"{where}: {name}: a range has low, high and, if you like, log or step")
+            if not all(isinstance(values[end], (int, float)) for end in ("low", "high")):
+                raise PluginError(f"{where}: {name}: low and high must be numbers")
+            if not values["low"] < values["high"] or (values.get("log") and values["low"] <= 0):
+                raise PluginError(f"{where}: {name}: low must lie below high, and above 0 on a log scale")
+            values = [values["low"], values["high"]]
+        if not isinstance(values, list) or not values:
+            raise PluginError(f"{where}: {name}: give a list of values, or a range {{'low': …, 'high': …}}")
+        for value in values:
+            try:
+                catalog.varied(cell, {name: value})
+            except PluginError as error:
+                raise PluginError(f"{where}: {error}") from error
 
 
 def _named(
@@ -108,7 +118,7 @@ def _named(
         calls, inside = recipes[recipe], (*inside, recipe)
     training = cell.training
     if settings:
-        training = _changed(catalog, training, settings)
+        training = catalog.with_settings(training, settings)
     dataset = catalog.resolve("datasets", given["dataset"]) if "dataset" in given else cell.dataset
     found = Cell(
         dataset=dataset,

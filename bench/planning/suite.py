@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from bench.catalog import Catalog
+from bench.catalog import CALLS, Catalog
 from bench.errors import PluginError, SuiteError, nearest
 from bench.limits import METRICS, NAME, Fold, Positive, Seed
-from bench.planning.identity import CALLS, complete, former_ids, source_of, training_of
+from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from bench.cards import Card
-from bench.catalog import Catalog
+from bench.catalog import CALLS, Catalog
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, format_of, is_seeded, unsupported
 from bench.planning.fingerprints import code_of, core
 from bench.planning.history import History
-from bench.planning.identity import CALLS, former_ids
+from bench.planning.identity import former_ids
 from bench.planning.suite import Suite
 from bench.records import Cell, MeasureSpec, NodeKind, Use, cell_id
 from bench.store import Header
@@ -182,10 +182,11 @@ class Tree:
     def _code_of(self, kind: NodeKind, cell: Cell, name: str) -> dict[str, str]:
         """Return what a node's result depends on; one dict for all seeds and folds of a cell."""
         if (kind, name) not in self._code:
+            own = [("techniques", use) for use in cell.techniques]
             uses = [("datasets", cell.dataset), ("architectures", cell.architecture)]
-            files = {key: value for group, use in uses for key, value in self._files_of(group, use).items()}
+            files = {key: value for group, use in [*uses, *own] for key, value in self._files_of(group, use).items()}
             uses += [(CALLS[setting], getattr(cell.training, setting)) for setting in CALLS]
-            uses += [("techniques", use) for use in cell.techniques]
+            uses += own
             uses += [("runtimes", Use(EVALUATED_ON[format_of(self._catalog, cell)]))]
             code = core(kind)
             for group, use in uses:

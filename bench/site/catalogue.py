@@ -5,6 +5,7 @@ from msgspec import Struct
 from bench.cards import KINDS, Card
 from bench.catalog import OPTION_PARAMETERS, Catalog
 from bench.dataset_record import DatasetRecord
+from bench.planning.compatibility import excluded
 from bench.records import Use
 from bench.site.deployments import Deployment
 from bench.site.model import SuiteView
@@ -23,6 +24,20 @@ NOTES = {
     "diagnostics": "What is looked at beyond the scores; the result stands on each cell’s page.",
 }
 
+
+DOES = {
+    "data": "changes the examples that there are to learn from, before training",
+    "order": "picks the examples of each epoch",
+    "batch": "changes each training batch, on the device",
+    "model": "changes the untrained network",
+    "gradient": "asks for the gradient, here and elsewhere",
+    "optimizer": "changes the optimizer",
+    "loss": "changes the loss",
+    "callbacks": "looks on at the end of each epoch",
+    "fit": "takes over the training",
+    "after": "makes a new network of the trained one, which is trained once for all that do",
+}
+"""What a technique does by each of its doors."""
 
 MOST_ROWS = 50
 """So many rows, the best of each suite first, say what a plugin does; the leaderboards have the rest."""
@@ -45,7 +60,7 @@ def pages(catalog: Catalog, views: list[SuiteView], explored: list[DatasetRecord
     made = []
     for kind in KINDS:
         cards = [(card, _measured(card, scored)) for card in catalog.cards(kind)]
-        made += [_plugin(card, measured, explored) for card, measured in cards]
+        made += [_plugin(catalog, card, measured, explored) for card, measured in cards]
         made.append(
             Page(
                 path=index_path(kind),
@@ -68,7 +83,8 @@ def call(card: Card) -> str:
     return f"{card.name}({written})" if written else card.name
 
 
-def _plugin(card: Card, measured: list[Measured], explored: list[DatasetRecord]) -> Page:
+def _plugin(catalog: Catalog, card: Card, measured: list[Measured], explored: list[DatasetRecord]) -> Page:
+    is_technique = card.kind == "techniques"
     return Page(
         path=plugin_path(card.kind, card.name),
         title=card.title,
@@ -77,6 +93,8 @@ def _plugin(card: Card, measured: list[Measured], explored: list[DatasetRecord])
         context={
             "card": card,
             "call": call(card),
+            "doors": [(door, DOES[door]) for door in card.doors] if is_technique else [],
+            "excludes": excluded(catalog, card) if is_technique else {},
             "parameters": (*card.parameters, *(OPTION_PARAMETERS if card.kind == "datasets" else ())),
             "explored": [one for one in explored if card.kind == "datasets" and one.dataset.name == card.name],
             "measured": measured[:MOST_ROWS],

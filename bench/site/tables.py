@@ -31,6 +31,9 @@ SCORES = {
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
     "r2": "R²",
+    "generalization_gap": "Generalization gap (training − test)",
+    "average_incremental_accuracy": "Accuracy on all classes so far, mean of tasks",
+    "forgetting": "Forgetting, mean of tasks",
 }
 """By measurement, in the order in which a cell's page shows them."""
 
@@ -125,7 +128,8 @@ def scores(row: Row) -> list[tuple[str, Interval, bool]]:
     """Return title, interval over seeds and whether it reads in percent, of all else that the test set says."""
     titles = SCORES | ({"loss": "Mean squared error"} if row.mean("rmse") is not None else {})
     found = ((name, title, row.interval(name)) for name, title in titles.items() if name != row.metric.name)
-    return [(title, interval, name in words.SHARES) for name, title, interval in found if interval]
+    shares = words.SHARES | ({"generalization_gap"} if row.metric.percent else set())
+    return [(title, interval, name in shares) for name, title, interval in found if interval]
 
 
 def per_class(row: Row) -> list[Class]:

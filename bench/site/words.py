@@ -12,12 +12,14 @@ MOST_IN_FULL = 1e15
 SHARES = frozenset(
     {
         "accuracy",
+        "average_incremental_accuracy",
         "balanced_accuracy",
         "top_5_accuracy",
         "coarse_accuracy",
         "mistakes_within_superclass",
         "calibration_error",
         "f1",
+        "forgetting",
         "precision",
         "recall",
         "agreement",
@@ -40,6 +42,15 @@ def number(value: float | None, in_percent: bool = False) -> str:
     if value is None or not isfinite(value):
         return NONE
     return percent(value, 1) if in_percent else _digits(value, 4)
+
+
+def entry(value: str | float | bool | None) -> str:
+    """Return a value of a technique's table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return count(value) if value == int(value) else number(value)
+    return NONE if value is None else value
 
 
 def spread(interval: Interval | None, in_percent: bool = False) -> str:

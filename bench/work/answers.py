@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import msgspec
+import numpy as np
 
 from bench.errors import PluginError, shortened
 from bench.records import Diagnosis
@@ -66,10 +67,18 @@ _PRODUCT = (
     "a bench.work.training.Product, such as trainer.fit returns: a Keras network (or a file's Path), and figures, "
     "if any, as (finite number, unit)",
 )
+
+
+def _rows(answer: Any) -> bool:
+    return isinstance(answer, np.ndarray) and answer.ndim == 1 and answer.dtype.kind in "iu" and len(answer) > 0
+
+
 _NUMBERS = (_one_number_an_example, "one number an example, of shape (n,)")
 WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("techniques", "data"): (_learn, "a bench.work.data.Learn, such as it was given, of as many examples as labels"),
+    ("techniques", "order"): (_rows, "a NumPy array of row numbers, (n,)"),
     ("techniques", "batch"): (_pair, "the pair (x, y) to train on"),
+    ("techniques", "gradient"): (_is(list, tuple), "a list of gradients, one for each of the weights"),
     ("techniques", "model"): (_is(keras.Model), "a Keras network"),
     ("techniques", "optimizer"): _OPTIMIZER,
     ("techniques", "loss"): (callable, "a function of (x, y, outputs)"),
@@ -77,6 +86,7 @@ WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("techniques", "fit"): _PRODUCT,
     ("techniques", "after"): _PRODUCT,
     ("optimizers", "optimizer"): _OPTIMIZER,
+    ("schedules", "callbacks"): (_callbacks, "a list of Keras callbacks"),
     ("losses", "loss"): _NUMBERS,
     ("diagnostics", "diagnose"): (_diagnosis, "a bench.records.Diagnosis, its curves plain numbers (array.tolist())"),
     ("diagnostics", "watch"): (callable, "a function that returns the series at the end"),

@@ -10,7 +10,7 @@ the drivers are tested against.
 """
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -19,6 +19,7 @@ import psutil
 from keras import ops
 from numpy.typing import NDArray
 
+from bench.errors import Unsupported
 from bench.measure.hardware import accelerator_memory_bytes
 from bench.work.data import Facts, Part
 from bench.work.network import MAIN
@@ -28,6 +29,14 @@ Tensor = Any
 BatchDoor = Callable[[Tensor, Tensor, keras.random.SeedGenerator], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Maps raw examples, one-hot labels (or values) and outputs to one loss an example, (n,)."""
+HeadLoss = tuple[float, Loss]
+"""What an auxiliary head of the network adds to the loss: a weight, and the loss of the head's values."""
+Weights = list[Tensor]
+Slope = Callable[[Weights], Weights]
+"""Maps values of all trainable weights to the gradients of the batch's loss there."""
+GradientDoor = Callable[[Slope, Weights], Weights]
+Order = Callable[[int], NDArray[np.int32]]
+"""Maps an epoch to the rows of the training part that it takes, in order."""
 Arrays = tuple[NDArray[np.generic], NDArray[np.generic]]
 Rows = NDArray[np.int32]
 
@@ -58,11 +67,6 @@ class Driver(Protocol):
         """Return the sums of loss and score over rows of held-out examples."""
 
 
-def order(seed: int, epoch: int, n: int) -> Rows:
-    """Return the order in which an epoch takes `n` examples."""
-    return np.random.default_rng([seed, epoch]).permutation(n).astype(np.int32)
-
-
 class TrainingModel(keras.Model):
     """A network with what training adds: the techniques' doors, labels as targets, the loss.
 
@@ -70,13 +74,26 @@ class TrainingModel(keras.Model):
     uncompiled.
     """
 
-    def __init__(self, network: keras.Model, doors: Sequence[BatchDoor], loss: Loss, facts: Facts, seed: int) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        doors: Sequence[BatchDoor],
+        loss: Loss,
+        facts: Facts,
+        seed: int,
+        *,
+        heads: Mapping[str, HeadLoss] = {},
+        gradient: GradientDoor | None = None,
+    ) -> None:
         super().__init__(name="training")
         self.network = network
         self.generator = keras.random.SeedGenerator(0)
         """Of the augmentation's draws."""
+        self.gradient = gradient
+        """Asks for the slope at other weights than the present ones; the slope here unless set."""
         self._doors = list(doors)
         self._loss = loss
+        self._heads = dict(heads)
         self._facts = facts
         self.seed = seed
         self.built = True
@@ -105,7 +122,8 @@ class TrainingModel(keras.Model):
         if training:
             for name, head in heads.items():
                 if name != MAIN:
-                    self.add_loss(AUXILIARY_WEIGHT * ops.mean(self._loss(x, y, head)))
+                    weight, loss = self._heads.get(name, (AUXILIARY_WEIGHT, self._loss))
+                    self.add_loss(weight * ops.mean(loss(x, y, head)))
         return heads[MAIN]
 
     def score(self, labels: Tensor, outputs: Tensor) -> Tensor:
@@ -144,6 +162,7 @@ def fit(
     held_out: Part,
     callbacks: Sequence[keras.callbacks.Callback],
     *,
+    order: Order,
     batch_size: int,
     first_epoch: int,
     epochs: int,
@@ -151,13 +170,17 @@ def fit(
 ) -> None:
     """Train a compiled model in place from `first_epoch`, counted from 0, up to `epochs`.
 
-    Callbacks hear of epochs and of the validation part, as from Keras's `fit`.
+    Callbacks hear of epochs and of the validation part, as from Keras's `fit`, which knows nothing
+    of a model's `gradient`.
     """
     arrays = _arrays(train)
     held = _arrays(held_out) if len(held_out) else None
     model.optimizer.build(model.trainable_variables)
-    if any(_sees_batches(one) for one in callbacks) or not _fits(arrays, held):
-        _keras_fit(model, arrays, held, callbacks, batch_size, first_epoch, epochs)
+    sees_batches = any(_sees_batches(one) for one in callbacks)
+    if sees_batches and model.gradient:
+        raise Unsupported("one technique wants the slope elsewhere and another to see every batch; name one of them")
+    if sees_batches or not (_fits(arrays, held) or model.gradient):
+        _keras_fit(model, arrays, held, callbacks, order, batch_size, first_epoch, epochs)
         return
     driver: Driver = importlib.import_module(f"bench.work.drivers.{keras.backend.backend()}").Driver(
         model, arrays, held, jit=jit
@@ -171,7 +194,7 @@ def fit(
     for epoch in range(first_epoch, epochs):
         told.on_epoch_begin(epoch)
         model.begin_epoch(epoch)
-        loss, score = mean(driver.train, order(model.seed, epoch, len(train)), batch_size)
+        loss, score = mean(driver.train, order(epoch), batch_size)
         logs = {"loss": loss, model.score_name: score}
         if held:
             told.on_test_begin()
@@ -214,6 +237,7 @@ def _keras_fit(
     train: Arrays,
     held_out: Arrays | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    order: Order,
     batch_size: int,
     first_epoch: int,
     epochs: int,
@@ -222,7 +246,7 @@ def _keras_fit(
 
     def begin(epoch: int, logs: dict[str, float] | None) -> None:
         model.begin_epoch(epoch)
-        batches.order = order(model.seed, epoch, len(train[0]))
+        batches.order = order(epoch)
 
     model.fit(
         batches,

@@ -1,5 +1,6 @@
 """What the outputs of a network on the test set say, in scikit-learn's metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,12 +8,13 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
 from bench.errors import Diverged, Unsupported
-from bench.records import Better, Measurement, Series
+from bench.records import Better, Measurement, Series, Table
 from bench.stats import wilson
 from bench.work.data import Facts, Part, Split
 
@@ -35,6 +37,15 @@ class Evaluation:
     measurements: tuple[Measurement, ...]
     confusion: list[list[int]] | None = None
     correct: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Continual:
+    """How a network came to know classes that it learned one task after the other."""
+
+    measurements: tuple[Measurement, ...]
+    series: Series
+    table: Table
 
 
 @dataclass(frozen=True)
@@ -222,6 +233,63 @@ def _figure(
         split="test",
         statistic=statistic,
         class_name=class_name,
+    )
+
+
+def overfitting(outputs: Floats, train: Part, facts: Facts, test: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Return the score on the training part, and how much better it is than that on the test part.
+
+    `outputs` are those for the examples of `train`, as they were before any technique changed
+    them; `test` holds the figures of the test part. Scores are accuracy, or the root mean squared
+    error of a regression.
+    """
+    if facts.task == "regression":
+        error = metrics.root_mean_squared_error(train.y.astype(np.float64), outputs[:, 0])
+        seen = _figure("rmse", error, "", "lower", len(train))
+    else:
+        seen = _rate("accuracy", outputs[:, : len(facts.classes)].argmax(axis=1) == train.y.astype(np.int64))
+    unseen = next(figure for figure in test if figure.name == seen.name)
+    gap = abs(seen.value - unseen.value) * (1 if (seen.value > unseen.value) == (seen.better == "higher") else -1)
+    return replace(seen, split="train"), _figure("generalization_gap", gap, seen.unit, "lower", unseen.n or 0)
+
+
+def continual(outputs: Sequence[Floats], tasks: Sequence[Sequence[int]], split: Split) -> Continual:
+    """Judge a network that learned its classes in tasks, one after the other, by its outputs after each.
+
+    After each task the answer is sought among the classes so far. The accuracy on all of them, its
+    mean over the tasks (average incremental accuracy, Rebuffi 2017) and forgetting: how far the
+    accuracy on a task has fallen in the end from its best, the mean over all tasks but the last
+    (Chaudhry 2018).
+    """
+    labels, n = split.test.y.astype(np.int64), len(split.test)
+    so_far, rows = [], []
+    for i, logits in enumerate(outputs):
+        seen = np.concatenate([np.array(task) for task in tasks[: i + 1]])
+        right = seen[logits[:, seen].argmax(axis=1)] == labels
+        so_far.append(float(right[np.isin(labels, seen)].mean()))
+        rows.append([float(right[np.isin(labels, task)].mean()) for task in tasks[: i + 1]])
+    last = len(rows) - 1
+    fallen = [max(rows[i][task] for i in range(task, last)) - rows[last][task] for task in range(last)]
+    names = [", ".join(split.facts.classes[label] for label in task) for task in tasks]
+    table = Table(
+        title="Accuracy on the classes of each task, after each task",
+        columns=("after", *(f"task {i + 1}: {name}" for i, name in enumerate(names)), "all so far"),
+        rows=tuple((f"task {i + 1}", *row, *[None] * (last - i), so_far[i]) for i, row in enumerate(rows)),
+    )
+    return Continual(
+        measurements=(
+            _figure("average_incremental_accuracy", float(np.mean(so_far)), "1", "higher", n),
+            _figure("forgetting", float(np.mean(fallen)) if fallen else 0.0, "1", "lower", n),
+        ),
+        series=Series(
+            name="accuracy on all classes so far",
+            axis="stage",
+            points=[float(i + 1) for i in range(len(so_far))],
+            values=list(so_far),
+            unit="1",
+            split="test",
+        ),
+        table=table,
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from bench.cards import Card
 from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.records import Cell, Use, cell_id
@@ -69,9 +71,17 @@ class Recipe:
             model = door(model)
         return model
 
-    def trainer(self, learn: Learn, seed: int, report: Report, checkpoints: Checkpoints | None = None) -> Trainer:
-        """Return the trainer, with the recipe's `batch`, `optimizer`, `loss` and `callbacks` doors opened in order."""
-        training = self._cell.training
+    def trainer(
+        self,
+        learn: Learn,
+        seed: int,
+        report: Report,
+        checkpoints: Checkpoints | None = None,
+        features: Path | None = None,
+    ) -> Trainer:
+        """Return the trainer, with the doors that act on a training opened in the recipe's order."""
+        training, catalog = self._cell.training, self._catalog
+        schedule = catalog.card("schedules", training.schedule.name)
         made = Trainer(
             learn=learn,
             settings=training,
@@ -81,15 +91,31 @@ class Recipe:
             factor=self.bound("schedules", training.schedule, "factor"),
             loss=base_loss(self.bound("losses", training.loss, "loss"), learn),
             build=partial(self.build, learn),
+            vary=lambda values: Recipe(catalog, catalog.varied(self._cell, values), self._asked).trainer(
+                learn, seed, report, features=features
+            ),
+            step=catalog.card("optimizers", training.optimizer.name).facts(training.optimizer).step,
             checkpoints=checkpoints,
+            features=features,
         )
+        if "callbacks" in schedule.doors:
+            _require_validation(schedule, training.schedule, learn)
+            made.damps = True
+            made.callbacks += self.bound("schedules", training.schedule, "callbacks")(made)
         for use in self._cell.techniques:
-            if "validation" in self._catalog.card("techniques", use.name).facts(use).needs and not learn.validation:
-                raise Unsupported(f"{use.name} selects on the validation part, and no example is in it")
+            _require_validation(catalog.card("techniques", use.name), use, learn)
+            made.order_door = next(self.doors("order", [use]), made.order_door)
             made.batch_doors += self.doors("batch", [use])
+            made.gradient_doors += self.doors("gradient", [use])
             made.optimizer_doors += self.doors("optimizer", [use])
             for wrap in self.doors("loss", [use]):
                 made.loss = wrap(made.loss, made)
+                made.asks_of_examples |= bool(use.cells())
             for open_ in self.doors("callbacks", [use]):
                 made.callbacks += open_(made)
         return made
+
+
+def _require_validation(card: Card, use: Use, learn: Learn) -> None:
+    if "validation" in card.facts(use).needs and not learn.validation:
+        raise Unsupported(f"{use.name} selects on the validation part, and no example is in it")

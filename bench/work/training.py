@@ -3,9 +3,9 @@
 import math
 import os
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,18 @@ from bench.records import Series, Table, Training
 from bench.work.checkpoint import Checkpoints
 from bench.work.data import Facts, Learn
 from bench.work.device import device
-from bench.work.epochs import BatchDoor, Loss, Tensor, TrainingModel, fit
+from bench.work.epochs import (
+    BatchDoor,
+    GradientDoor,
+    HeadLoss,
+    Loss,
+    Rows,
+    Slope,
+    Tensor,
+    TrainingModel,
+    Weights,
+    fit,
+)
 from bench.work.preparation import target_scale
 
 __all__ = [
@@ -28,10 +39,14 @@ __all__ = [
     "Job",
     "Loss",
     "OptimizerDoor",
+    "OrderDoor",
     "PlainLoss",
     "Product",
+    "Slope",
+    "Stage",
     "Tensor",
     "Trainer",
+    "Weights",
     "joined",
 ]
 """What plugins may use."""
@@ -41,6 +56,8 @@ Rate = Any
 PlainLoss = Callable[[Tensor, Tensor], Tensor]
 """Maps labels and outputs to one loss an example, (n,), as files in `losses/` do."""
 OptimizerDoor = Callable[[keras.optimizers.Optimizer], keras.optimizers.Optimizer]
+OrderDoor = Callable[[NDArray[np.generic], np.random.Generator], NDArray[np.integer[Any]]]
+"""Maps the labels of the training part to the rows that an epoch takes, in order."""
 Report = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number from 1, the number of epochs and the metrics."""
 
@@ -55,6 +72,7 @@ class Product:
         series: Curves of the training.
         tables: Rows to record, by name: the trials of a search, the steps of a simplification.
         outputs: What the network answers with, where that is not what it started from did.
+        stages: The network after each of several tasks that it learned one after the other.
     """
 
     network: keras.Model | Path
@@ -62,6 +80,32 @@ class Product:
     series: tuple[Series, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     outputs: Literal["logits", "probabilities"] | None = None
+    stages: tuple["Stage", ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A network as it was after one of several tasks; the harness judges it on the test part.
+
+    Attributes:
+        classes: Those of the task that was learned last.
+        weights: The network's, as `get_weights` returns them.
+    """
+
+    classes: tuple[int, ...]
+    weights: list[NDArray[Any]]
+
+
+@dataclass
+class Damping:
+    """A factor of the learning rate that callbacks may set while a network trains."""
+
+    variable: keras.Variable | None = None
+
+    def set(self, value: float) -> None:
+        """Multiply the learning rate by `value` from the next step on."""
+        assert self.variable is not None
+        self.variable.assign(value)
 
 
 @dataclass(kw_only=True)
@@ -74,15 +118,25 @@ class Trainer:
         seed: Of the order of the examples and of the augmentation; Keras's global seed rules the rest.
         report: Called after each epoch.
         make_optimizer: Maps a learning rate and a weight decay to the optimizer that the settings name.
+        step: What the optimizer takes a step on, a batch or the whole training part.
         factor: Maps the share of the steps that are done, 0–1, to a factor of the learning rate.
         loss: What is minimized. Of a hierarchical task labels and outputs hold the classes first,
             then the superclasses; see `groups`.
         build: Returns a new untrained network of the cell, its architecture's parameters changed
             by keyword, with the recipe's `model` doors opened.
+        vary: Returns the trainer of the cell with other values, by the names of a suite's axes:
+            `learning_rate`, `optimizer.momentum`, `architecture.width`, `dropout.rate`.
+        order_door: Picks the examples of each epoch; all of them, shuffled, unless set.
         batch_doors: Transformations of a training batch, in order.
+        gradient_doors: Each asks the one before it for gradients, in order.
         optimizer_doors: Each wraps the optimizer before the first step, in order.
+        head_losses: Of auxiliary heads that have a loss of their own, by the head's name.
+        asks_of_examples: Whether the loss needs the raw examples, for a teacher say.
         callbacks: More Keras callbacks.
+        damps: Whether the schedule's callbacks may set `damping`.
+        damping: What the learning rate is multiplied by beside its schedule.
         checkpoints: Where the state of each `fit` is kept, if it is.
+        features: Where what frozen layers make of the training part is kept.
     """
 
     learn: Learn
@@ -93,10 +147,19 @@ class Trainer:
     factor: Callable[[Tensor], Tensor]
     loss: Loss
     build: Callable[..., keras.Model]
+    vary: "Callable[[Mapping[str, Any]], Trainer]"
+    step: Literal["batch", "epoch"] = "batch"
+    order_door: OrderDoor | None = None
     batch_doors: list[BatchDoor] = field(default_factory=list)
+    gradient_doors: list[GradientDoor] = field(default_factory=list)
     optimizer_doors: list[OptimizerDoor] = field(default_factory=list)
+    head_losses: dict[str, HeadLoss] = field(default_factory=dict)
+    asks_of_examples: bool = False
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
+    damps: bool = False
+    damping: "Damping" = field(default_factory=lambda: Damping())
     checkpoints: Checkpoints | None = None
+    features: Path | None = None
 
     @property
     def facts(self) -> Facts:
@@ -114,9 +177,38 @@ class Trainer:
         return groups(self.facts)
 
     @property
+    def batch_size(self) -> int:
+        """Examples in a step."""
+        return len(self.learn.train) if self.step == "epoch" else self.settings.batch_size
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the last one may not be full."""
-        return math.ceil(len(self.learn.train) / self.settings.batch_size)
+        return math.ceil(len(self.learn.train) / self.batch_size)
+
+    def on(self, learn: Learn) -> "Trainer":
+        """Return this trainer for other examples; what was drawn from the first ones, as class weights, stays."""
+        return replace(self, learn=learn)
+
+    def order(self, epoch: int) -> Rows:
+        """Return the rows of the training part that an epoch takes, in order; they follow seed and epoch alone."""
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.order_door is None:
+            return rng.permutation(len(self.learn.train)).astype(np.int32)
+        return self.order_door(self.learn.train.y, rng).astype(np.int32)
+
+    @property
+    def gradient(self) -> GradientDoor | None:
+        """The `gradient` doors as one, which hands each the slope as the doors before it see it."""
+        doors = self.gradient_doors
+        if not doors:
+            return None
+
+        def through(slope: Slope, weights: Weights) -> Weights:
+            seen: Slope = reduce(lambda inner, door: partial(door, inner), doors, slope)
+            return seen(weights)
+
+        return through
 
     def fit(self, network: keras.Model, *, first_epoch: int = 0, epochs: int | None = None) -> Product:
         """Train `network` in place; raise Diverged on a loss that is not finite.
@@ -126,7 +218,15 @@ class Trainer:
         optimizer begins anew. `joined` makes one Product of several.
         """
         learn, last = self.learn, self.settings.epochs if epochs is None else epochs
-        model = TrainingModel(network, self.batch_doors, self.loss, learn.facts, self.seed)
+        model = TrainingModel(
+            network,
+            self.batch_doors,
+            self.loss,
+            learn.facts,
+            self.seed,
+            heads=self.head_losses,
+            gradient=self.gradient,
+        )
         score = keras.metrics.MeanMetricWrapper(model.score, name=model.score_name)
         model.compile(optimizer=self._optimizer(first_epoch), metrics=[score], jit_compile=jit_compile())
         reporter = _Reporter(self.report, self.settings.epochs)
@@ -141,18 +241,35 @@ class Trainer:
             learn.train,
             learn.validation,
             callbacks,
-            batch_size=self.settings.batch_size,
+            order=self.order,
+            batch_size=self.batch_size,
             first_epoch=begin,
             epochs=last,
             jit=jit_compile(),
         )
         return Product(network, series=curves(reporter.history, first_epoch))
 
+    def judge(self, network: keras.Model) -> tuple[float, float]:
+        """Return the mean loss and score (accuracy, or mean absolute error) of a network on the validation part."""
+        model = TrainingModel(network, [], self.loss, self.facts, self.seed)
+        held_out, size = self.learn.validation, 256
+        sums = np.zeros(2)
+        for i in range(0, len(held_out), size):
+            x, labels = held_out.x[i : i + size].astype(np.float32), held_out.y[i : i + size]
+            outputs = model((x, labels), training=False)
+            scores = ops.convert_to_numpy(model.score(ops.convert_to_tensor(labels), outputs))
+            sums += float(sum(model.losses)) * len(x), float(scores.sum())
+        loss, score = (sums / len(held_out)).tolist()
+        return loss, score
+
     def _optimizer(self, first_epoch: int) -> keras.optimizers.Optimizer:
         rate = _WarmedUp(self.settings, self.factor, self.steps_per_epoch, first_epoch)
         made = self.make_optimizer(rate, self.settings.weight_decay)
         for door in self.optimizer_doors:
             made = door(made)
+        if self.damps:
+            # Among the optimizer's own variables, so that each backend carries it along and checkpoints keep it.
+            self.damping.variable = rate.damping = made.add_variable((), "ones", dtype="float32", name="damping")
         return made
 
 
@@ -237,12 +354,14 @@ class _WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
         self._done = first_epoch * steps_per_epoch
         self._warmup = settings.warmup_epochs * steps_per_epoch
         self._total = max(settings.epochs * steps_per_epoch, 1)
+        self.damping: keras.Variable | None = None
 
     def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32") + self._done
         progress = ops.clip((step - self._warmup) / max(self._total - self._warmup, 1), 0.0, 1.0)
         warm = ops.minimum((step + 1.0) / max(self._warmup, 1), 1.0)
-        return self._settings.learning_rate * self._factor(progress) * (warm if self._warmup else 1.0)
+        rate = self._settings.learning_rate * self._factor(progress) * (warm if self._warmup else 1.0)
+        return rate if self.damping is None else rate * ops.convert_to_tensor(self.damping)
 
     def get_config(self) -> dict[str, Any]:
         return {"settings": self._settings}
@@ -311,7 +430,15 @@ class Trained:
 
     def logits(self, x: Tensor) -> Tensor:
         """Return its answers to raw examples as logits (n, classes), or values (n, 1), as tensors without gradient."""
-        outputs = ops.cast(self.network(x, training=False), "float32")
+        return ops.stop_gradient(self._as_logits(self.network(x, training=False)))
+
+    def logits_of(self, inputs: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Return the same as part of a graph, of the network's own inputs or of others."""
+        return self._as_logits(self.network.output if inputs is None else self.network(inputs))
+
+    def _as_logits(self, outputs: Tensor) -> Tensor:
+        if keras.backend.standardize_dtype(outputs.dtype) != "float32":
+            outputs = ops.cast(outputs, "float32")
         if self.outputs == "probabilities":
             outputs = ops.clip(outputs, 1e-7, 1.0 - 1e-7)
             if outputs.shape[-1] == 1 and self.facts.task != "regression":  # the probability of class 1
@@ -319,7 +446,7 @@ class Trained:
             outputs = ops.log(outputs)
         elif outputs.shape[-1] == 1 and self.facts.task != "regression":
             outputs = ops.concatenate([ops.zeros_like(outputs), outputs], axis=1)
-        return ops.stop_gradient(outputs)
+        return outputs
 
 
 Cell = Trained

@@ -17,7 +17,7 @@ import tf_keras
 from bench.errors import Unsupported
 from bench.records import Series
 from bench.work.drivers.tensorflow import Driver
-from bench.work.epochs import encoded, mean, order
+from bench.work.epochs import encoded, mean
 from bench.work.training import Trainer, curves
 
 TOLERANCE = 1e-3
@@ -88,23 +88,25 @@ class Training:
         optimizer: tf_keras.optimizers.Optimizer,
     ) -> None:
         self.trainable_variables = network.trainable_variables
+        self.gradient = trainer.gradient
         self.losses: list[tf.Tensor] = []
         self._network = network
         self._trainer = trainer
         self._outputs = outputs
         self._optimizer = optimizer
         self._generator = keras.random.SeedGenerator(trainer.seed)
+        self.non_trainable_variables = [*network.non_trainable_variables, self._generator.state]
 
     def fit(self, epochs: int, callback: tf_keras.callbacks.Callback) -> tuple[Series, ...]:
         """Train for some epochs and return the curves; the callback hears of beginning and epochs."""
-        train, batch_size = self._trainer.learn.train, self._trainer.settings.batch_size
+        train, batch_size = self._trainer.learn.train, self._trainer.batch_size
         self._optimizer.build(self.trainable_variables)
         driver = Driver(self, (train.x, train.y.astype(np.int32)), None, jit=False)  # type: ignore[arg-type]
         history: dict[str, list[float]] = {"loss": [], "accuracy": []}
         callback.set_model(self._network)
         callback.on_train_begin()
         for epoch in range(epochs):
-            loss, accuracy = mean(driver.train, order(self._trainer.seed, epoch, len(train)), batch_size)
+            loss, accuracy = mean(driver.train, self._trainer.order(epoch), batch_size)
             callback.on_epoch_end(epoch)
             history["loss"].append(loss)
             history["accuracy"].append(accuracy)

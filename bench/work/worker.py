@@ -12,14 +12,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 import keras
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from bench import disk, store
 from bench.cards import KINDS
@@ -47,6 +47,7 @@ class Made:
     series: tuple[Series, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     jit_compile: bool | None = None
+    stages: tuple[training.Stage, ...] = ()
 
 
 def execute(task: Task) -> Record:
@@ -117,14 +118,22 @@ def _train_or_derive(task: Task) -> Record:
     made = make(task, catalog, recipe, learn, phases)
 
     with phases("evaluate"):
+        untouched = split.train
         split = data.Split(learn.facts, learn.train, learn.validation, split.test)
         artifact, figures = made.artifact, made.figures
-        outputs = _outputs(task, catalog, artifact, split)
+        answers = Answers(task, catalog, artifact, split.facts)
+        outputs = answers.kept_to(split.test)
         judged = evaluation.evaluate(outputs, split)
         figures += judged.measurements
+        figures += evaluation.overfitting(answers.to(untouched), untouched, split.facts, judged.measurements)
         if node.kind == "derive":
             assert task.parent is not None
-            figures += evaluation.compare(outputs, _outputs(task, catalog, task.parent, split), split)
+            before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
+            figures += evaluation.compare(outputs, before, split)
+        if made.stages:
+            learned = _judge_stages(made, split)
+            figures += learned.measurements
+            made = replace(made, series=(*made.series, learned.series), tables=made.tables | {"tasks": learned.table})
         layers = network.layer_table(made.described) if made.described else ()
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
     if "fit" in phases.seconds:
@@ -154,7 +163,7 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
         if reason := too_small(cell, architecture, learn.train.x.shape[1:]):  # of a person's own pictures
             raise Unsupported(reason)
         model = recipe.build(learn)
-        trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints)
+        trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints, task.home.features)
         watched = [recipe.bound("diagnostics", use, "watch")(trainer) for use in task.node.watches]
     with phases("fit"):
         takeover = next(recipe.doors("fit"), None)
@@ -164,7 +173,15 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
         trained = network.main_head(product.network)
         artifact = disk.patiently(lambda: network.save(trained, task.home.artifacts), _tell)
     series = (*product.series, *(one for tell in watched for one in tell()))
-    return Made(artifact, trained, _figures(product), series, product.tables, training.jit_compile())
+    return Made(
+        artifact=artifact,
+        described=trained,
+        figures=_figures(product),
+        series=series,
+        tables=product.tables,
+        jit_compile=training.jit_compile(),
+        stages=product.stages,
+    )
 
 
 def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
@@ -174,7 +191,7 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
         found = recipe.bound("architectures", use, "read")(task.folder)
         artifact = network.keep(found, task.home.artifacts)
         try:
-            deployed = _deployed(task, catalog, artifact)
+            deployed = Answers(task, catalog, artifact, learn.facts).deployed
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
         except Exception as error:  # each runtime has its own for a file that it cannot load
@@ -207,7 +224,7 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
         settings=cell.training,
         seed=task.node.seed or 0,
         folder=task.folder,
-        trainer=recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints),
+        trainer=recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints, task.home.features),
     )
     with phases("fit"):
         (after,) = recipe.doors("after", cell.techniques[-1:])
@@ -223,6 +240,16 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
     return Made(artifact, described, _figures(product), product.series, product.tables)
 
 
+def _judge_stages(made: Made, split: data.Split) -> evaluation.Continual:
+    """Judge a network as it was after each of its tasks, without its auxiliary heads; it ends as it is now."""
+    network, outputs = made.described, []
+    assert network is not None
+    for stage in made.stages:
+        network.set_weights(stage.weights)
+        outputs.append(network.predict(split.test.x, batch_size=256, verbose=0))
+    return evaluation.continual(outputs, [stage.classes for stage in made.stages], split)
+
+
 def _diagnose(task: Task) -> Record:
     """Let a diagnostic look at a finished network."""
     phases, catalog, use = Phases(), Catalog(task.plugins), task.node.diagnostic
@@ -233,7 +260,7 @@ def _diagnose(task: Task) -> Record:
         recipe = Recipe(catalog, task.node.cell, lambda cell: _trained(task, split, _named(task, cell)))
     with phases("diagnose"):
         outcome = evaluation.Outcome(
-            outputs=_outputs(task, catalog, task.parent, split),
+            outputs=Answers(task, catalog, task.parent, split.facts).kept_to(split.test),
             split=split,
             file=task.home.artifacts / task.parent.file,
             series=task.series,
@@ -283,32 +310,44 @@ def _verify_files(task: Task, catalog: Catalog) -> None:
                 raise DataError(f"{name.removeprefix(contents.PREFIX)}: changed since the run was planned; run again")
 
 
-def _outputs(task: Task, catalog: Catalog, artifact: Artifact, split: data.Split) -> evaluation.Floats:
-    """Return an artifact's outputs on the whole test set, as logits (n, classes) or values (n, 1); computed once."""
-    runtime = Use(EVALUATED_ON[artifact.format])
-    card = catalog.card("runtimes", runtime.name)
-    used = versions((*FRAMEWORKS, *card.facts(runtime).packages))
-    how = (code_of(card), used, task.backend, device())
-    key = sha256(canonical((artifact.digest, split.test.fingerprint, how))).hexdigest()[:32]
-    kept = task.home.outputs / f"{key}.npy"
-    try:
-        raw = np.load(kept)
-    except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
-        raw = _raw_outputs(task, catalog, artifact, split.test.x)
-        with suppress(OSError):  # a full disk, say: they are computed again
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            draft = task.folder / "outputs.npy"
-            np.save(draft, raw)
-            draft.replace(kept)
-    return evaluation.logits(raw, artifact.outputs, split.facts)
+class Answers:
+    """What a finished network answers, on the runtime that its accuracy is taken on."""
 
+    def __init__(self, task: Task, catalog: Catalog, artifact: Artifact, facts: data.Facts) -> None:
+        """Load nothing yet."""
+        self._task = task
+        self._catalog = catalog
+        self._artifact = artifact
+        self._facts = facts
 
-def _raw_outputs(task: Task, catalog: Catalog, artifact: Artifact, x: NDArray[np.generic]) -> evaluation.Floats:
-    return _deployed(task, catalog, artifact).outputs(x)
+    @cached_property
+    def deployed(self) -> deployment.Deployed:
+        """The network, ready to predict."""
+        task, runtime = self._task, Use(EVALUATED_ON[self._artifact.format])
+        return deployment.deploy(self._catalog, runtime, task.home, self._artifact, task.threads)
 
+    def to(self, part: data.Part) -> evaluation.Floats:
+        """Return the outputs for all examples, as logits (n, classes) or values (n, 1)."""
+        return evaluation.logits(self.deployed.outputs(part.x), self._artifact.outputs, self._facts)
 
-def _deployed(task: Task, catalog: Catalog, artifact: Artifact) -> deployment.Deployed:
-    return deployment.deploy(catalog, Use(EVALUATED_ON[artifact.format]), task.home, artifact, task.threads)
+    def kept_to(self, part: data.Part) -> evaluation.Floats:
+        """Return the same, computed once for all nodes that ask for it."""
+        runtime = Use(EVALUATED_ON[self._artifact.format])
+        card = self._catalog.card("runtimes", runtime.name)
+        used = versions((*FRAMEWORKS, *card.facts(runtime).packages))
+        how = (code_of(card), used, self._task.backend, device())
+        key = sha256(canonical((self._artifact.digest, part.fingerprint, how))).hexdigest()[:32]
+        kept = self._task.home.outputs / f"{key}.npy"
+        try:
+            raw = np.load(kept)
+        except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
+            raw = self.deployed.outputs(part.x)
+            with suppress(OSError):  # a full disk, say: they are computed again
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                draft = self._task.folder / "outputs.npy"
+                np.save(draft, raw)
+                draft.replace(kept)
+        return evaluation.logits(raw, self._artifact.outputs, self._facts)
 
 
 def _reporter(task: Task) -> training.Report:

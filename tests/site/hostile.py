@@ -53,7 +53,7 @@ def samples() -> dict[str, Struct]:
             factory.replace(factory.suite_cell(cell), formerly=("former-00000000",)),
             factory.suite_cell(derived, "quantize"),
         ],
-        findings=[Claim(statement="It helps", compare="seed=0", against="seed=1")],
+        findings=[Claim(statement="It helps", compare="seed=0", against="seed=1", published="+1 point")],
         exclusions=[Exclusion(label="mlp · odd", reason="too odd")],
     )
     found: dict[str, Struct] = {f"demo/suite-{suite.digest}.json": suite}

@@ -20,7 +20,10 @@ CALLS = {
     "distill": "distill(teacher='mlp(width=16, depth=1)')",
     "transfer": "transfer(source='mlp(width=4, depth=1)', stages=2)",
     "early_stopping": "early_stopping(patience=1)",
+    "incremental": "incremental(steps=2)",
     "prune": "prune(epochs=4)",
+    "simplify": "simplify(widths=[3], epochs=1)",
+    "tune": "tune(space={'architecture.width': [3, 4]}, trials=1)",
 }
 """How a technique is called here; one that is not named works without parameters."""
 
@@ -57,7 +60,7 @@ class Guarded:
 
 @pytest.mark.parametrize("technique", CATALOG.names("techniques"))
 def test_no_technique_ever_sees_the_test_part(technique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_split, real_outputs = worker._split, worker._outputs
+    real_split, real_answers = worker._split, worker.Answers
     guards: list[Guarded] = []
 
     def guarded(*arguments: Any) -> data.Split:
@@ -65,15 +68,17 @@ def test_no_technique_ever_sees_the_test_part(technique: str, tmp_path: Path, mo
         guards.append(Guarded(found.test))
         return data.Split(found.facts, found.train, found.validation, guards[-1])  # type: ignore[arg-type]
 
-    def outputs(*arguments: Any) -> Any:
+    def answers(*arguments: Any) -> Any:
         guards[-1].open = True
-        return real_outputs(*arguments)
+        return real_answers(*arguments)
 
     monkeypatch.setattr(worker, "_split", guarded)
-    monkeypatch.setattr(worker, "_outputs", outputs)
+    monkeypatch.setattr(worker, "Answers", answers)
     call = CALLS.get(technique, technique)
+    network = "resnet8(width=4)" if technique == "stochastic_depth" else "mlp(width=4, depth=1)"
     seeds = "[0, 1]" if CATALOG.card("techniques", technique).literals.get("SEEDS") else "[0]"
-    found = workbench.run(tmp_path, suite(f'["{call}"]', seeds=seeds))
+    text = suite(f'["{call}"]', seeds=seeds).replace("mlp(width=4, depth=1)", network)
+    found = workbench.run(tmp_path, text)
     assert [record.error for record in found if record.status != "finished"] == []
     assert guards
 
@@ -221,35 +226,6 @@ def test_the_distance_to_a_teacher_is_that_of_softened_probabilities(
     soft = [np.asarray(keras.ops.softmax(logits / 3.0, axis=1)) for logits in (answers, batch[2])]
     distance = np.asarray(keras.losses.kl_divergence(*soft))
     assert found == pytest.approx(0.75 * losses(learn, batch) + 0.25 * 9 * distance, rel=1e-3)
-
-
-def test_transfer_lends_all_layers_but_the_last_and_wakes_them_in_stages(learn: data.Learn, tmp_path: Path) -> None:
-    source = workbench.build("mlp(width=8, depth=2)", learn)
-    artifact = network.save(source, tmp_path)
-    lender = training.Trained(tmp_path / artifact.file, "logits", learn.facts)
-    module = CATALOG.load("techniques", "transfer")
-    model = module.model(workbench.build("mlp(width=8, depth=2)", learn), source=lender)
-    given = [np.array(weight) for weight in source.get_weights()]
-    lent = [np.array(weight) for weight in model.get_weights()]
-    assert all(np.array_equal(a, b) for a, b in zip(lent[:-2], given[:-2], strict=True))
-    assert not np.array_equal(lent[-2], given[-2]), "the last layer starts anew"
-    trainer = workbench.trainer(learn, epochs=4)
-    awake: list[int] = []
-    real = trainer.fit
-
-    def fit(*arguments: Any, **more: Any) -> Any:
-        awake.append(len(model.trainable_weights) // 2)
-        return real(*arguments, **more)
-
-    trainer.fit = fit  # type: ignore[method-assign]
-    product = module.fit(trainer, model, mode="progressive", stages=3)
-    assert awake == [1, 2, 3]
-    assert [one.points for one in product.series] == [[1.0, 2.0, 3.0, 4.0]] * 4, "curves go on where they were"
-    frozen = module.model(workbench.build("mlp(width=8, depth=2)", learn), source=lender)
-    module.fit(workbench.trainer(learn, epochs=1), frozen, mode="features", stages=3)
-    after = frozen.get_weights()
-    assert all(np.array_equal(a, b) for a, b in zip(after[:-2], given[:-2], strict=True))
-    assert not np.array_equal(after[-2], lent[-2])
 
 
 def test_stages_go_together_with_the_mean_of_weights(tmp_path: Path) -> None:

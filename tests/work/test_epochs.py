@@ -64,3 +64,11 @@ def test_a_killed_training_goes_on_to_the_same_network(backend: str, case: str) 
     undisturbed, killed = found(backend)["resumed"][case]
     assert killed == undisturbed
     assert len(undisturbed[1]["train loss"]) > 3, "it was killed after the first, the third and the last epoch"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_slope_asked_for_elsewhere_sees_the_same_batch(backend: str) -> None:
+    """Uphill by nothing is where one is: the same augmentation, the same dropout, one step of batch statistics."""
+    told = found(backend)["uphill"]
+    assert told["here"] == {name: pytest.approx(values, rel=1e-5) for name, values in told["plain"].items()}
+    assert told["elsewhere"]["train loss"] != pytest.approx(told["plain"]["train loss"], rel=1e-3)

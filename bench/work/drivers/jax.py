@@ -78,7 +78,15 @@ class Driver:
     def _step(self, state: State, x: jax.Array, labels: jax.Array) -> tuple[State, jax.Array, jax.Array]:
         trainable, others, slots = state
         gradient = jax.value_and_grad(self._loss, has_aux=True)
-        (_, (loss, others, scores)), gradients = gradient(trainable, others, slots, x, labels)
+        found = []
+
+        def slope(there: Values) -> Values:
+            (_, seen), gradients = gradient(there, others, slots, x, labels)
+            found.append(seen)
+            return gradients  # type: ignore[no-any-return,unused-ignore]
+
+        gradients = self._model.gradient(slope, trainable) if self._model.gradient else slope(trainable)
+        loss, others, scores = found[0]
         trainable, slots = self._model.optimizer.stateless_apply(slots, gradients, trainable)
         return (trainable, others, slots), loss, scores
 

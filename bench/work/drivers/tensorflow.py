@@ -1,5 +1,8 @@
 """TensorFlow: the loop over the batches is part of the graph."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -46,14 +49,48 @@ class Driver:
 
     def _step(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         model = self._model
+        gradients, loss, outputs = self._slope(x, labels) if model.gradient is None else self._asked(x, labels)
+        model.optimizer.apply(gradients, model.trainable_variables)
+        return loss, model.score(labels, outputs)
+
+    def _slope(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        model = self._model
         with tf.GradientTape() as tape:
             outputs = model((x, labels), training=True)
             loss = tf.add_n(model.losses)
             scaled = model.optimizer.scale_loss(loss)
-        variables = model.trainable_variables
-        model.optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss, model.score(labels, outputs)
+        return tape.gradient(scaled, model.trainable_variables), loss, outputs
+
+    def _asked(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Return the gradients that the model's `gradient` makes of the slope here and there.
+
+        Each slope sees the same batch with the same draws, and only the first one counts for
+        batch statistics.
+        """
+        model = self._model
+        weights = [tf.identity(variable) for variable in model.trainable_variables]
+        before = [tf.identity(variable) for variable in model.non_trainable_variables]
+        found: list[tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]] = []
+
+        def slope(there: list[tf.Tensor]) -> list[tf.Tensor]:
+            _assign(model.non_trainable_variables, before)
+            _assign(model.trainable_variables, there)
+            gradients, loss, outputs = self._slope(x, labels)
+            found.append((loss, outputs, [tf.identity(variable) for variable in model.non_trainable_variables]))
+            return gradients
+
+        assert model.gradient is not None
+        gradients = model.gradient(slope, weights)
+        loss, outputs, after = found[0]
+        _assign(model.trainable_variables, weights)
+        _assign(model.non_trainable_variables, after)
+        return gradients, loss, outputs
 
     def _look(self, x: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = self._model((x, labels), training=False)
         return tf.add_n(self._model.losses), self._model.score(labels, outputs)
+
+
+def _assign(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

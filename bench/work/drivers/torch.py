@@ -1,5 +1,6 @@
 """PyTorch: a plain loop over batches that lie on the device."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,51 @@ class Driver:
 
     def _step(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         model = self._model
+        gradients, loss, outputs = self._slope(x, labels) if model.gradient is None else self._asked(x, labels)
+        with torch.no_grad():
+            model.optimizer.apply(gradients, model.trainable_variables)
+        return loss, model.score(labels, outputs)
+
+    def _slope(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
+        model = self._model
         model.zero_grad()
         outputs = model((x, labels), training=True)
         loss = torch.stack(model.losses).sum()
         model.optimizer.scale_loss(loss).backward()
-        variables = model.trainable_variables
-        gradients = [variable.value.grad for variable in variables]
-        with torch.no_grad():
-            model.optimizer.apply(gradients, variables)
-        return loss.detach(), model.score(labels, outputs.detach())
+        return [variable.value.grad for variable in model.trainable_variables], loss.detach(), outputs.detach()
+
+    def _asked(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Return the gradients that the model's `gradient` makes of the slope here and there; as in TensorFlow."""
+        model = self._model
+        weights, before = _values(model.trainable_variables), _values(model.non_trainable_variables)
+        drawn = torch.get_rng_state()
+        found: list[tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]] = []
+
+        def slope(there: list[torch.Tensor]) -> list[torch.Tensor]:
+            torch.set_rng_state(drawn)
+            _assign(model.non_trainable_variables, before)
+            _assign(model.trainable_variables, there)
+            gradients, loss, outputs = self._slope(x, labels)
+            found.append((loss, outputs, _values(model.non_trainable_variables)))
+            return [gradient.clone() for gradient in gradients]  # the next slope writes over these
+
+        assert model.gradient is not None
+        gradients = model.gradient(slope, weights)
+        loss, outputs, after = found[0]
+        _assign(model.trainable_variables, weights)
+        _assign(model.non_trainable_variables, after)
+        return gradients, loss, outputs
 
     def _look(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         outputs = self._model((x, labels), training=False)
         return torch.stack(self._model.losses).sum(), self._model.score(labels, outputs)
+
+
+def _values(variables: Sequence[Any]) -> list[torch.Tensor]:
+    return [variable.value.detach().clone() for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
