@@ -78,8 +78,9 @@ class Facts(Struct, frozen=True):
     """Of an `after` technique: the networks that it starts from."""
     gives: ArtifactFormat | None = None
     """Of an `after` technique: the network that it makes; `keras` unless said."""
-    needs: tuple[Literal["validation"], ...] = ()
-    """Parts of the data without which a technique cannot work."""
+    needs: tuple[Literal["validation", "pretrained"], ...] = ()
+    """What a technique or schedule cannot work without: a part of the data, or a network with weights from elsewhere,
+    by the architecture's `weights` or its own."""
     seeds: Literal["all"] | None = None
     """`all` for an `after` technique that makes one network out of those of all seeds."""
     agrees: tuple[str, ...] = ()

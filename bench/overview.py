@@ -124,7 +124,9 @@ def plan_text(plan: Plan) -> str:
     ]
     counts = Counter(run.status for run in plan.runs)
     summary = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no run matches"
-    lines.append(f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work")
+    guessed = sum(step.due and step.guessed for step in plan.steps.values())
+    guess = f" (a mere guess for {guessed} steps, as no record is like them)" if guessed else ""
+    lines.append(f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work{guess}")
     if plan.earlier:
         cells = "cell has" if plan.earlier == 1 else "cells have"
         lines.append(f"{plan.suite}: {plan.earlier} {cells} records and stands in the suite no more")

@@ -7,7 +7,7 @@ layer, or a residual block, or an Inception module.
 import keras
 
 from bench.errors import Unsupported
-from bench.work.network import MAIN
+from bench.work.network import main_head
 
 Block = list[keras.layers.Layer]
 
@@ -16,8 +16,16 @@ def blocks(network: keras.Model) -> list[Block]:
     """Return the layers that learn, in the blocks that they stand in, from the input to the answer.
 
     What only normalizes belongs to the block before it; the layers that stand for the preparation
-    of the data to none.
+    of the data to none. Those of auxiliary heads alone are part of the last block.
     """
+    main = main_head(network)
+    found = _chain(main)
+    own = {id(layer) for layer in main.layers}
+    found[-1] += [layer for layer in network.layers if layer.weights and id(layer) not in own]
+    return found
+
+
+def _chain(network: keras.Model) -> list[Block]:
     found: list[Block] = []
     open_: Block = []
     for layers, is_cut in _walk(network):
@@ -60,12 +68,12 @@ def head(network: keras.Model) -> tuple[keras.KerasTensor, list[keras.layers.Lay
     It begins with the last layer that learns, or with the dropout right before it. Raise
     Unsupported where it is no chain of layers.
     """
-    outputs = network.output[MAIN] if isinstance(network.output, dict) else network.output
+    network = main_head(network)
     made_by = {
         id(tensor): node for nodes in network._nodes_by_depth.values() for node in nodes for tensor in node.outputs
     }
     chain: list[keras.layers.Layer] = []
-    tensor, learned = outputs, False
+    tensor, learned = network.output, False
     while True:
         node = made_by[id(tensor)]
         is_last = learned and not isinstance(node.operation, keras.layers.Dropout)

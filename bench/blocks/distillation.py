@@ -17,7 +17,8 @@ def soft_distance(groups: Sequence[slice], answers: Sequence[Tensor], outputs: T
     """
     distance = 0.0
     for group in groups:
-        wanted = sum(ops.softmax(one[:, group] / temperature, axis=1) for one in answers) / len(answers)
-        given = ops.log_softmax(outputs[:, group] / temperature, axis=1)
+        softened = [ops.softmax(ops.cast(one[:, group], "float32") / temperature, axis=1) for one in answers]
+        wanted = sum(softened) / len(answers)
+        given = ops.log_softmax(ops.cast(outputs[:, group], "float32") / temperature, axis=1)
         distance += ops.sum(wanted * (ops.log(ops.maximum(wanted, 1e-30)) - given), axis=1)
     return temperature**2 * distance

@@ -1,11 +1,13 @@
 """Training on features: what the frozen part of a network makes of each example, computed once."""
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -14,8 +16,12 @@ from numpy.typing import NDArray
 
 from bench.blocks.anatomy import head
 from bench.errors import Unsupported
+from bench.planning.fingerprints import fingerprint
+from bench.records import canonical
+from bench.tasks import FRAMEWORKS, versions
 from bench.work import network as networks
 from bench.work.data import Learn, Part
+from bench.work.device import device
 from bench.work.epochs import encoded
 from bench.work.training import Product, Tensor, Trainer
 
@@ -36,8 +42,8 @@ def on_features(trainer: Trainer, network: keras.Model, views: int) -> Product:
         answers = layer(answers)
     learn = trainer.learn
     doors = trainer.batch_doors if views else []
-    x = _views(trainer, frozen, views) if doors else _kept(trainer.features, frozen, learn.train)
-    validation = Part(_kept(trainer.features, frozen, learn.validation), learn.validation.y)
+    x = _views(trainer, frozen, views) if doors else _kept(trainer, frozen, learn.train)
+    validation = Part(_kept(trainer, frozen, learn.validation), learn.validation.y)
     last = keras.Model(inputs, answers, name=network.name)
     on = replace(
         trainer, learn=Learn(learn.facts, Part(x, learn.train.y), validation), batch_doors=[_any_view] if doors else []
@@ -73,25 +79,35 @@ def _views(trainer: Trainer, frozen: keras.Model, views: int) -> Floats:
     return np.stack(found, axis=1)
 
 
-def _kept(folder: Path | None, frozen: keras.Model, part: Part) -> Floats:
-    """Return the features of examples, read if they were computed before."""
+def _kept(trainer: Trainer, frozen: keras.Model, part: Part) -> Floats:
+    """Return the features of examples, read if they were computed before; what that took counts as training."""
     if not len(part):
         return np.zeros((0, *frozen.output_shape[1:]), np.float32)
-    key = sha256(f"{networks.digest(frozen)} {part.fingerprint}".encode()).hexdigest()[:32]
-    file = folder / f"{key}.npy" if folder else None
-    try:
-        if file:
-            return np.load(file)  # type: ignore[no-any-return]
-    except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
-        pass
+    how = (fingerprint(Path(__file__)), versions(FRAMEWORKS), keras.backend.backend(), device())
+    key = sha256(canonical((networks.digest(frozen), part.fingerprint, how))).hexdigest()[:32]
+    file = trainer.features / f"{key}.npz" if trainer.features else None
+    if file and (known := _read(file)) is not None:
+        found, seconds = known
+        if trainer.checkpoints:
+            trainer.checkpoints.resumed_s += seconds
+        return found
+    started = time.perf_counter()
     found = _batched(lambda rows: frozen.predict_on_batch(part.x[rows].astype(np.float32)), len(part))
     if file:
         with suppress(OSError):  # a full disk, say: they are computed again
             file.parent.mkdir(parents=True, exist_ok=True)
-            draft = file.with_name(f".{secrets.token_hex(8)}.npy")
-            np.save(draft, found)
+            draft = file.with_name(f".{secrets.token_hex(8)}.npz")
+            np.savez(draft, features=found, seconds=time.perf_counter() - started)
             draft.replace(file)
     return found
+
+
+def _read(file: Path) -> tuple[Floats, float] | None:
+    try:
+        with np.load(file) as known:
+            return known["features"], float(known["seconds"])
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # not there, or cut short by a power cut
+        return None
 
 
 def _batched(function: Callable[[slice], Tensor], n: int) -> Floats:

@@ -1,6 +1,7 @@
 """A search among settings, by KerasTuner, that goes on where it was and keeps every trial."""
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import keras_tuner
 import msgspec
 import numpy as np
+from keras_tuner.errors import FatalError
 from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -40,6 +42,8 @@ class Trial(Struct, frozen=True):
     epochs: int
     score: float
     """Accuracy, or the negative mean absolute error; the higher the better."""
+    seconds: float = 0.0
+    """That it took to train."""
 
     @property
     def shown(self) -> float | None:
@@ -71,9 +75,12 @@ class Search:
         the seed, and is told the scores of those that are finished. (KerasTuner's own way to go on
         loses what was being trained, and a grid.)
         """
-        self._told(FIRST, {}, self._trainer.settings.epochs, lambda: self._score(self._trainer))
+        self._told(FIRST, {}, self._trainer.settings.epochs, lambda: self._score(self._trainer.vary({})))
         with tempfile.TemporaryDirectory() as folder:
-            _Tuner(self._oracle, self._train, Path(folder)).search(verbose=0)
+            try:
+                _Tuner(self._oracle, self._train, Path(folder)).search(verbose=0)
+            except FatalError as error:
+                raise error.__cause__ or error from None
         return self.trials
 
     def _train(self, trial: Any) -> float:
@@ -92,11 +99,16 @@ class Search:
 
     def _told(self, number: int, values: dict[str, Any], epochs: int, score: Callable[[], float]) -> float:
         """Return a trial's score: the one that is known, or the one that is found now."""
-        known = self._known.get(number)
-        if known is None or (known.values, known.epochs) != (values, epochs):
-            known = Trial(number, values, epochs, score())
+        known, checkpoints = self._known.get(number), self._trainer.checkpoints
+        if known is not None and (known.values, known.epochs) == (values, epochs):
+            if checkpoints:
+                checkpoints.resumed_s += known.seconds
+        else:
+            started = time.perf_counter()
+            found = score()
+            self._known[number] = known = Trial(number, values, epochs, found, time.perf_counter() - started)
+            write_atomic(self._folder / "finished.json", msgspec.json.encode(list(self._known.values())))
         self.trials.append(known)
-        write_atomic(self._folder / "finished.json", msgspec.json.encode(self.trials))
         return known.score
 
     def _read(self) -> dict[int, Trial]:
@@ -117,7 +129,9 @@ class Search:
         before: Path | None = None,
         after: Path | None = None,
     ) -> float:
-        trainer = replace(trainer, checkpoints=None)
+        looking_on = [id(one) for one in trainer.watching]
+        own = [one for one in trainer.callbacks if id(one) not in looking_on]
+        trainer = replace(trainer, checkpoints=None, callbacks=own)
         try:
             network = fresh(trainer)
             if before:
@@ -149,7 +163,10 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         super().__init__(oracle, directory=str(folder), project_name="oracle")
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
-        return {"score": self._train(trial)}
+        try:
+            return {"score": self._train(trial)}
+        except Exception as error:  # KerasTuner would print any other kind and go on
+            raise FatalError(str(error)) from error
 
 
 def _oracle(trainer: Trainer, space: dict[str, Any], algorithm: Algorithm, trials: int) -> Any:

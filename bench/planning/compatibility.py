@@ -94,6 +94,13 @@ def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: 
         for other in cell.techniques:
             if other.name in _excludes(card):
                 return f"{card.name} and {other.name} do not go together: {_excludes(card)[other.name]}"
+    if "pretrained" in facts.needs and not (
+        use.parameters.get("weights") or cell.architecture.parameters.get("weights")
+    ):
+        return (
+            f"{card.name} has nothing to start from: name a source='…', a file of weights='…', "
+            "or an architecture that comes with weights, such as imagenet(…)"
+        )
     if "validation" in facts.needs and not cell.training.validation:
         return f"{card.name} selects on the validation part, and there is none: set training.validation, e.g. to 0.1"
     return ""

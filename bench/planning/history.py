@@ -56,13 +56,13 @@ class History:
                     )
         return ""
 
-    def cost_s(self, kind: NodeKind, cell_name: str, cell: Cell, does: MeasureSpec | Use | None) -> float:
-        """Predict a node's seconds from the records most like it."""
+    def cost_s(self, kind: NodeKind, cell_name: str, cell: Cell, does: MeasureSpec | Use | None) -> float | None:
+        """Predict a node's seconds from the records most like it; None where none is."""
         work = cell.training.epochs if kind == "train" else 1
         for likeness in _likenesses(kind, cell_name, cell, does):
             if seconds := self._seconds.get(likeness):
                 return round(work * sum(seconds) / len(seconds), 2)
-        return GUESS_S[kind]
+        return None
 
 
 def _uses(cell: Cell) -> list[Use]:

@@ -72,11 +72,15 @@ def _check_space(catalog: Catalog, cell: Cell, use: Use, space: Any) -> None:
     if not isinstance(space, dict) or not space:
         raise PluginError(f"{where}: write {{'learning_rate': {{'low': 0.0001, 'high': 0.01, 'log': True}}, …}}")
     for name, values in space.items():
+        if reason := _unsearchable(catalog, name):
+            raise PluginError(f"{where}: {name} {reason}")
         if isinstance(values, dict):
             if not {"low", "high"} <= values.keys() <= {"low", "high", "log", "step"}:
                 raise PluginError(f"{where}: {name}: a range has low, high and, if you like, log or step")
             if not all(isinstance(values[end], (int, float)) for end in ("low", "high")):
                 raise PluginError(f"{where}: {name}: low and high must be numbers")
+            if not values.get("step", 1) > 0:
+                raise PluginError(f"{where}: {name}: a step is above 0")
             if not values["low"] < values["high"] or (values.get("log") and values["low"] <= 0):
                 raise PluginError(f"{where}: {name}: low must lie below high, and above 0 on a log scale")
             values = [values["low"], values["high"]]
@@ -87,6 +91,21 @@ def _check_space(catalog: Catalog, cell: Cell, use: Use, space: Any) -> None:
                 catalog.varied(cell, {name: value})
             except PluginError as error:
                 raise PluginError(f"{where}: {error}") from error
+
+
+def _unsearchable(catalog: Catalog, name: str) -> str:
+    """Return why an axis is nothing that one training of a search may have otherwise than another."""
+    if name in {"epochs", "precision", "validation"}:
+        return "is the same for all trials; set it in the suite"
+    owner, _, key = name.partition(".")
+    if owner not in catalog.names("techniques"):
+        return ""
+    card = catalog.card("techniques", owner)
+    if {"data", "fit", "after"} & card.doors.keys():
+        return f"cannot vary: {owner} does its work before or after the trials"
+    if any(parameter.name == key and parameter.names_cells for parameter in card.parameters):
+        return "cannot vary: it names a network, which is trained before"
+    return ""
 
 
 def _named(

@@ -11,7 +11,7 @@ from bench.catalog import Catalog
 from bench.errors import SuiteError, shortened
 from bench.measure.hardware import hardware
 from bench.planning import proof
-from bench.planning.history import History
+from bench.planning.history import GUESS_S, History
 from bench.planning.suite import Suite
 from bench.planning.tree import Tree
 from bench.query import Query, fields_of
@@ -32,6 +32,8 @@ class Step(Struct, frozen=True):
     status: StepStatus
     reason: str
     cost_s: float = 0.0
+    guessed: bool = False
+    """No record is like the node, so its cost is a mere guess."""
     record: Header | None = None
     """The execution that stands for the node so far."""
 
@@ -192,7 +194,14 @@ class _Judge:
     def step(self, node: Node) -> None:
         status, reason, record = self._verdict(node)
         cost_s = 0.0 if node.id in self._tree.reasons else self._tree.cost_s(node)
-        self.steps[node.id] = Step(node=node, status=status, reason=reason, cost_s=cost_s, record=record)
+        self.steps[node.id] = Step(
+            node=node,
+            status=status,
+            reason=reason,
+            cost_s=GUESS_S[node.kind] if cost_s is None else cost_s,
+            guessed=cost_s is None,
+            record=record,
+        )
 
     def _verdict(self, node: Node) -> tuple[StepStatus, str, Header | None]:
         executions = self._tree.executions(node)

@@ -304,7 +304,7 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
         "architectures": _labels(catalog, "architectures", written.architectures, architectures),
         "datasets": _labels(catalog, "datasets", written.datasets, datasets),
     }
-    cells: dict[str, SuiteCell] = {}
+    cells: list[SuiteCell] = []
     for (i, dataset), (j, architecture), recipe, (training, varied) in product(
         enumerate(datasets), enumerate(architectures), recipes, trainings
     ):
@@ -329,11 +329,8 @@ def _grid(source: Located, written: SuiteFile, catalog: Catalog) -> list[SuiteCe
             cell=cell,
             formerly=former_ids(catalog, cell),
         )
-        if row.cell_id in cells:
-            other = cells[row.cell_id].recipe
-            raise source.error(f"the recipes '{other}' and '{recipe}' are the same", "recipes", recipe)
-        cells[row.cell_id] = row
-    return list(cells.values())
+        cells.append(row)
+    return cells
 
 
 def _labels(catalog: Catalog, kind: str, written: Sequence[str], uses: list[Use]) -> list[str]:
@@ -374,6 +371,11 @@ def _select(
         for query, _, i in rules:
             if (key, i) not in used:
                 raise source.error(f"no cell of the grid matches '{query.text}'", key, i, "when")
+    recipes: dict[str, str] = {}
+    for cell in kept:
+        other = recipes.setdefault(cell.cell_id, cell.recipe)
+        if other != cell.recipe:
+            raise source.error(f"the recipes '{other}' and '{cell.recipe}' are the same", "recipes", cell.recipe)
     if not kept:
         raise source.error("the rules exclude every cell of the grid", "exclude" if exclude else "include")
     return kept, excluded

@@ -141,8 +141,8 @@ class Tree:
         """Tell whether a network's own record, of schema 1, holds what a diagnostic finds; its defaults were used."""
         return diagnostic.name in network.diagnostics and not self._catalog.variant("diagnostics", diagnostic)
 
-    def cost_s(self, node: Node) -> float:
-        """Predict a node's seconds."""
+    def cost_s(self, node: Node) -> float | None:
+        """Predict a node's seconds; None where no record is like it."""
         return self.history.cost_s(node.kind, node.cell_id, node.cell, node.measure or node.diagnostic)
 
     def earlier(self) -> set[str]:

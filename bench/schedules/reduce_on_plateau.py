@@ -1,7 +1,7 @@
 """Reduce on plateau: the learning rate falls when the validation loss no longer does
 
 Whenever the loss on the validation part has not fallen for `patience` epochs, the learning rate is
-multiplied by `by`.
+multiplied by `by`. A training in stages or tasks begins each of them with the whole learning rate.
 
 Source: Keras's ReduceLROnPlateau, which cannot go together with a warm-up
 """
@@ -30,12 +30,13 @@ class _Plateau(keras.callbacks.Callback):
         self._damping = damping
         self._patience = patience
         self._by = by
-        self.best = float("inf")
-        self.waited = 0
-        self.scale = 1.0
+        self.best, self.waited, self.scale = float("inf"), 0, 1.0
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.best, self.waited, self.scale = float("inf"), 0, 1.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._damping.set(self.scale)  # a later stage of the training has an optimizer of its own
+        self._damping.set(self.scale)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["val_loss"]

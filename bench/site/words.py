@@ -12,8 +12,10 @@ MOST_IN_FULL = 1e15
 SHARES = frozenset(
     {
         "accuracy",
+        "accuracy on all classes so far",
         "average_incremental_accuracy",
         "balanced_accuracy",
+        "best accuracy so far",
         "top_5_accuracy",
         "coarse_accuracy",
         "mistakes_within_superclass",

@@ -15,6 +15,10 @@ from keras import ops
 from bench.work.training import Loss, Tensor, Trainer
 
 TASKS = ("classification", "hierarchical")
+EXCLUDES = {
+    "balanced_batches": "both make all classes weigh the same, and together too much of it",
+    "oversample": "no class is rare any more when weights are taken",
+}
 
 
 def loss(inner: Loss, trainer: Trainer, *, power: float = 1.0) -> Loss:

@@ -32,6 +32,11 @@ from bench.work.network import main_head
 from bench.work.training import Loss, Product, Stage, Tensor, Trainer, joined
 
 TASKS = ("classification",)
+EXCLUDES = {
+    "prune": "it would train on with all classes at once",
+    "simplify": "it would train on with all classes at once",
+    "swa": "it would train on with all classes at once",
+}
 
 
 def fit(

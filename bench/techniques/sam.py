@@ -19,6 +19,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 def gradient(slope: Slope, weights: Weights, *, rho: float = 0.05) -> Weights:
     """Return the gradients at the weights moved uphill by `rho`."""
     here = slope(weights)
-    norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in here))
+    norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in here if one is not None))
     scale = rho / (norm + 1e-12)
-    return slope([weight + ops.cast(scale, one.dtype) * one for weight, one in zip(weights, here, strict=True)])
+    return slope(
+        [
+            weight if one is None else weight + ops.cast(scale, one.dtype) * one
+            for weight, one in zip(weights, here, strict=True)
+        ]
+    )

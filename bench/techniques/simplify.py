@@ -29,6 +29,7 @@ TASKS = ("classification",)
 NEEDS = ("validation",)
 TAKES = ("keras",)
 GIVES = "keras"
+EXCLUDES = {"tune": "it would go on from the suite's settings and not from those that were found"}
 _COLUMNS = ("step", "change", "parameters", "FLOPs", "validation accuracy", "kept")
 Row = tuple[str, str, float, float, float, bool]
 
@@ -46,8 +47,7 @@ def after(
     """Return the smallest network on the path."""
     if not depths and not widths:
         raise Unsupported("simplify(depths=[…], widths=[…]): name what to try, from large to small")
-    trainer = job.trainer.vary({"epochs": epochs}) if epochs else job.trainer
-    trainer.checkpoints = job.trainer.checkpoints
+    trainer = job.trainer.vary({"epochs": epochs} if epochs else {})
     teacher = job.parent.network
     present: dict[str, Any] = {}
     wanted = trainer.judge(teacher)[1] - tolerance
@@ -85,7 +85,7 @@ def _student(
     inner, known = trainer.loss, main_head(teacher)
 
     def distilled(x: Tensor, y: Tensor, outputs: Tensor) -> Tensor:
-        answers = keras.ops.stop_gradient(keras.ops.cast(known(x, training=False), "float32"))
+        answers = keras.ops.stop_gradient(known(x, training=False))
         distance = soft_distance(trainer.groups, [answers], outputs, temperature)
         return (1 - weight) * inner(x, y, outputs) + weight * distance
 

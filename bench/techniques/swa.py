@@ -1,21 +1,22 @@
 """Stochastic weight averaging: the mean of the last epochs' weights
 
 The trained network trains on for `epochs` epochs at the constant learning rate `learning_rate`,
-with the recipe's batches and loss; the network is the mean of the weights at the end of each. The
-statistics of batch normalization, which belong to no mean, are taken anew from the training part.
+with the recipe's batches and loss, but for prices on weights (`l1`, `l2`); the network is the mean
+of the weights at the end of each. The statistics of batch normalization, which belong to no mean,
+are taken anew from the training part.
 
 Paper: P. Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018,
 https://arxiv.org/abs/1803.05407
 
-Expect: WideResNet-28-10 on CIFAR-100 80.75 → 82.15 % (the paper, table 1); CIFAR-10 +0.3 points and less
+Expect: WideResNet-28-10 on CIFAR-100 80.82 → 82.15 %, with half as many epochs again (the authors' program); on
+CIFAR-10 +0.3 to +0.8 points
 """
 
 import keras
 import numpy as np
 
 from bench.errors import Unsupported
-from bench.work.data import Part
-from bench.work.training import Job, Product
+from bench.work.training import Job, Product, Trainer
 
 TAKES = ("keras",)
 GIVES = "keras"
@@ -44,23 +45,26 @@ def after(job: Job, *, epochs: int = 3, learning_rate: float = 0.001) -> Product
     trainer = job.trainer.vary(
         {"epochs": epochs, "learning_rate": learning_rate, "schedule": "constant", "warmup_epochs": 0}
     )
-    trainer.checkpoints = job.trainer.checkpoints
     mean = _Mean(network)
     trainer.callbacks.append(mean)
     product = trainer.fit(network)
     network.set_weights([one / mean.epochs for one in mean.sums])
-    _renew_statistics(network, job.learn.train, job.trainer.batch_size)
+    _renew_statistics(network, trainer)
     return Product(network, series=product.series)
 
 
-def _renew_statistics(network: keras.Model, train: Part, batch_size: int) -> None:
-    """Set mean and variance of each batch normalization to those of the whole training part."""
-    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    kept = [layer.momentum for layer in layers]
-    for i in range(0, len(train), batch_size):
+def _renew_statistics(network: keras.Model, trainer: Trainer) -> None:
+    """Set mean and variance of each batch normalization to those of the training part, in shuffled batches."""
+    layers = [one for one in network._flatten_layers() if isinstance(one, keras.layers.BatchNormalization)]
+    if not layers:
+        return
+    kept, done = [layer.momentum for layer in layers], 0
+    order, size = trainer.order(0), trainer.batch_size
+    for i in range(0, len(order), size):
+        batch = trainer.learn.train.x[order[i : i + size]].astype(np.float32)
         for layer in layers:
-            layer.momentum = i / (i + batch_size)  # so that each batch counts the same
-        if layers:
-            network(train.x[i : i + batch_size].astype(np.float32), training=True)
+            layer.momentum = done / (done + len(batch))  # so that each example counts the same
+        network(batch, training=True)
+        done += len(batch)
     for layer, momentum in zip(layers, kept, strict=True):
         layer.momentum = momentum

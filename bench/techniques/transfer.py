@@ -6,13 +6,15 @@ layer of the source that this network has, too, by its place and the shape of it
 its weights; the last one, which knows the classes, starts anew.
 
 `mode` says what is trained then. `features`: the last layer alone, on what the frozen rest makes of
-each example. That is computed once and kept, if nothing is drawn before it; with augmentation, it is
-trained on `views` of each example, or with 0 on new ones each epoch, which costs the whole network. `full`:
+each example, as it does when it is deployed: nothing is dropped out in it. That is computed once and
+kept; with augmentation, it is trained on `views` of each example, or with 0 on new ones each epoch,
+which costs the whole network. `full`:
 everything at once. `selective`: the last `blocks` blocks (a layer, or a residual block, each).
 `progressive`: in `stages` of equally many epochs, first the last layer, then ever more blocks
 before it, until the last stage trains all; `rates` are the stages' factors of the learning rate.
-`discriminative`: everything, the learning rate falling by `decay` from block to block towards the input.
-But with `full`, batch normalization keeps the statistics that it was lent.
+`discriminative`: everything, the learning rate falling by `decay` from block to block towards the input
+(`weight_decay` does not). But with `full`, batch normalization stays as it was lent. What trains on
+afterwards, as `swa` and `prune` do, trains everything.
 
 Paper: J. Yosinski, J. Clune, Y. Bengio and H. Lipson, How transferable are features in deep neural networks?,
 NeurIPS 2014, https://arxiv.org/abs/1411.1792 (features, full); J. Howard and S. Ruder, Universal Language Model
@@ -36,6 +38,8 @@ from bench.errors import DataError, Unsupported, first_line
 from bench.work.training import Cell, Product, Trainer, joined
 
 PATHS = ("weights",)
+NEEDS = {"source": {None: ("pretrained",)}}
+EXCLUDES = {"batch_norm": "a normalization that nobody lent would never learn its statistics"}
 ADDED: dict[str, Any] = {
     "source": None,
     "weights": None,

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import keras
 
-from bench.blocks.search import FIRST, Search, fresh, importance
+from bench.blocks.search import WORST, Search, fresh, importance
 from bench.records import Series, Table
 from bench.work.training import Product, Trainer
 
@@ -43,8 +43,7 @@ def fit(
     found = Search(trainer, space, search, trials).run()
     best = max(found, key=lambda trial: trial.score)
     names = list(space)
-    chosen = trainer if best.number == FIRST else trainer.vary(best.values)
-    chosen.checkpoints = trainer.checkpoints
+    chosen = trainer.vary(best.values)
     product = chosen.fit(fresh(chosen))
     rows = [
         (f"{trial.number}", *(_told(trial.values.get(name)) for name in names), float(trial.epochs), trial.shown)
@@ -57,19 +56,18 @@ def fit(
     )
     so_far = [max(trial.score for trial in found[: i + 1]) for i in range(len(found))]
     curve = Series(
-        name="best score so far",
+        name="best accuracy so far" if trainer.facts.classes else "least error so far",
         axis="trial",
         points=[float(i) for i in range(len(found))],
-        values=[abs(score) for score in so_far],
+        values=[None if score == -WORST else abs(score) for score in so_far],
         unit="1" if trainer.facts.classes else "",
         split="validation",
     )
     figures = {"trials": (float(len(found)), "1")}
     if trainer.facts.classes:
-        figures |= {
-            "validation_accuracy": (trainer.judge(product.network)[1], "1"),
-            "validation_accuracy_untuned": (found[0].score, "1"),
-        }
+        figures["validation_accuracy"] = (trainer.judge(product.network)[1], "1")
+        if found[0].score > -WORST:
+            figures["validation_accuracy_untuned"] = (found[0].score, "1")
     return replace(
         product,
         figures=figures,

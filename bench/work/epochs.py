@@ -269,7 +269,7 @@ class _Batches(keras.utils.PyDataset):
         self.order: Rows = np.arange(len(self._x), dtype=np.int32)
 
     def __len__(self) -> int:
-        return -(-len(self._x) // self._batch_size)
+        return -(-len(self.order) // self._batch_size)
 
     def __getitem__(self, i: int) -> tuple[Arrays, NDArray[np.generic]]:
         rows = self.order[i * self._batch_size : (i + 1) * self._batch_size]

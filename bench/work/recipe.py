@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from bench.cards import Card
-from bench.catalog import Catalog
+from bench.catalog import PACKAGE, Catalog
 from bench.errors import Unsupported
 from bench.records import Cell, Use, cell_id
 from bench.work import network
@@ -91,7 +91,7 @@ class Recipe:
             factor=self.bound("schedules", training.schedule, "factor"),
             loss=base_loss(self.bound("losses", training.loss, "loss"), learn),
             build=partial(self.build, learn),
-            vary=lambda values: Recipe(catalog, catalog.varied(self._cell, values), self._asked).trainer(
+            remake=lambda values: Recipe(catalog, catalog.varied(self._cell, values), self._asked).trainer(
                 learn, seed, report, features=features
             ),
             step=catalog.card("optimizers", training.optimizer.name).facts(training.optimizer).step,
@@ -110,7 +110,9 @@ class Recipe:
             made.optimizer_doors += self.doors("optimizer", [use])
             for wrap in self.doors("loss", [use]):
                 made.loss = wrap(made.loss, made)
-                made.asks_of_examples |= bool(use.cells())
+                # Of the shipped ones, those with a teacher; of a person's own nobody knows.
+                is_own = catalog.card("techniques", use.name).path.parent.parent != PACKAGE
+                made.asks_of_examples |= is_own or bool(use.cells())
             for open_ in self.doors("callbacks", [use]):
                 made.callbacks += open_(made)
         return made

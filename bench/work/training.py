@@ -124,8 +124,7 @@ class Trainer:
             then the superclasses; see `groups`.
         build: Returns a new untrained network of the cell, its architecture's parameters changed
             by keyword, with the recipe's `model` doors opened.
-        vary: Returns the trainer of the cell with other values, by the names of a suite's axes:
-            `learning_rate`, `optimizer.momentum`, `architecture.width`, `dropout.rate`.
+        remake: Returns the trainer of the cell with other values; see `vary`.
         order_door: Picks the examples of each epoch; all of them, shuffled, unless set.
         batch_doors: Transformations of a training batch, in order.
         gradient_doors: Each asks the one before it for gradients, in order.
@@ -133,6 +132,7 @@ class Trainer:
         head_losses: Of auxiliary heads that have a loss of their own, by the head's name.
         asks_of_examples: Whether the loss needs the raw examples, for a teacher say.
         callbacks: More Keras callbacks.
+        watching: Those of the callbacks that belong to diagnostics, which look on.
         damps: Whether the schedule's callbacks may set `damping`.
         damping: What the learning rate is multiplied by beside its schedule.
         checkpoints: Where the state of each `fit` is kept, if it is.
@@ -147,7 +147,7 @@ class Trainer:
     factor: Callable[[Tensor], Tensor]
     loss: Loss
     build: Callable[..., keras.Model]
-    vary: "Callable[[Mapping[str, Any]], Trainer]"
+    remake: "Callable[[Mapping[str, Any]], Trainer]"
     step: Literal["batch", "epoch"] = "batch"
     order_door: OrderDoor | None = None
     batch_doors: list[BatchDoor] = field(default_factory=list)
@@ -156,6 +156,7 @@ class Trainer:
     head_losses: dict[str, HeadLoss] = field(default_factory=dict)
     asks_of_examples: bool = False
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
+    watching: list[keras.callbacks.Callback] = field(default_factory=list)
     damps: bool = False
     damping: "Damping" = field(default_factory=lambda: Damping())
     checkpoints: Checkpoints | None = None
@@ -184,11 +185,23 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the last one may not be full."""
-        return math.ceil(len(self.learn.train) / self.batch_size)
+        examples = len(self.order(0)) if self.order_door else len(self.learn.train)
+        return math.ceil(examples / self.batch_size)
 
     def on(self, learn: Learn) -> "Trainer":
         """Return this trainer for other examples; what was drawn from the first ones, as class weights, stays."""
         return replace(self, learn=learn)
+
+    def vary(self, values: Mapping[str, Any]) -> "Trainer":
+        """Return the trainer of the cell with other values, by the names of a suite's axes.
+
+        Such as `learning_rate`, `optimizer.momentum`, `architecture.width`, `dropout.rate`. Its
+        callbacks begin anew; who looks on and where states are kept stays.
+        """
+        made = self.remake(values)
+        made.checkpoints, made.watching = self.checkpoints, self.watching
+        made.callbacks += self.watching
+        return made
 
     def order(self, epoch: int) -> Rows:
         """Return the rows of the training part that an epoch takes, in order; they follow seed and epoch alone."""

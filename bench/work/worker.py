@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def _train_or_derive(task: Task) -> Record:
     with phases("load"):
         _verify_files(task, catalog)
         split = _split(task, catalog)
-        recipe = Recipe(catalog, node.cell, lambda cell: _trained(task, split, _named(task, cell)))
+        recipe = Recipe(catalog, node.cell, cache(lambda cell: _trained(task, split, _named(task, cell))))
         learn = recipe.learn(split.learn, node.fold)
 
     if node.kind == "derive":
@@ -164,7 +164,9 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
             raise Unsupported(reason)
         model = recipe.build(learn)
         trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints, task.home.features)
+        own = len(trainer.callbacks)
         watched = [recipe.bound("diagnostics", use, "watch")(trainer) for use in task.node.watches]
+        trainer.watching = trainer.callbacks[own:]
     with phases("fit"):
         takeover = next(recipe.doors("fit"), None)
         product = takeover(trainer, model) if takeover else trainer.fit(model)

@@ -59,6 +59,7 @@ def test_what_excludes_what_is_said_from_both_sides() -> None:
     for card in CATALOG.cards("techniques"):
         for name, reason in excluded(CATALOG, card).items():
             assert reason
+            assert name in CATALOG.names("techniques"), "no slip of the pen"
             assert card.name in excluded(CATALOG, CATALOG.card("techniques", name))
 
 

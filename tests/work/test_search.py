@@ -108,6 +108,51 @@ def test_a_trial_that_diverges_is_a_row_without_a_score(learn: data.Learn) -> No
     assert scores[0.01] is not None
 
 
+def test_a_fault_in_a_trial_is_the_records(tmp_path: Path) -> None:
+    (tmp_path / "techniques").mkdir()
+    (tmp_path / "techniques" / "brittle.py").write_text(
+        '"""Brittle\n\nBreaks.\n"""\n\n\ndef model(model, *, width: int = 0):\n'
+        "    if width:\n        raise ValueError('mine: no luck')\n    return model\n"
+    )
+    text = (
+        'title: T\ndatasets: ["digits(train_size=100)"]\narchitectures: ["mlp(width=4)"]\n'
+        "recipes: {r: [brittle, \"tune(space={'brittle.width': [1, 2]}, trials=2)\"]}\nseeds: [0]\n"
+        "training: {epochs: 1}\nmeasure: {runtimes: []}\n"
+    )
+    (record,) = workbench.run(tmp_path, text, Catalog([tmp_path]))
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error.message.endswith("ValueError: mine: no luck")
+
+
+def test_who_looks_on_sees_the_last_training_alone(learn: data.Learn) -> None:
+    import keras
+
+    seen: list[int] = []
+    trainer = workbench.trainer(learn, epochs=2, batch_size=32)
+    looking = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    trainer.callbacks.append(looking)
+    trainer.watching = [looking]
+    CATALOG.load("techniques", "tune").fit(trainer, trainer.build(), space=SPACE, trials=2)
+    assert seen == [0, 1]
+
+
+def test_each_training_begins_with_the_whole_learning_rate(learn: data.Learn) -> None:
+    """What one training has reduced on its plateau is no business of the next."""
+    trainer = workbench.trainer(learn, epochs=4, schedule="reduce_on_plateau(patience=1, by=0.1)", learning_rate=1e-9)
+    begun: list[float] = []
+
+    def note(value: float, real: Any = trainer.damping.set) -> None:
+        begun.append(value)
+        real(value)
+
+    trainer.damping.set = note  # type: ignore[method-assign]
+    for _ in range(2):
+        trainer.fit(trainer.build())
+    assert begun[0] == begun[4] == 1.0
+    assert begun[3] < 1.0
+
+
 def test_the_more_a_setting_matters_the_more_important_it_is() -> None:
     from bench.blocks.search import Trial, importance
 
@@ -136,6 +181,9 @@ def test_the_more_a_setting_matters_the_more_important_it_is() -> None:
         ("{'learning_rate': {'from': 0}}", "a range has low, high"),
         ("{'learning_rate': 0.1}", "give a list of values, or a range"),
         ("{'optimizer': ['adma']}", "no optimizer 'adma'; did you mean 'adam'?"),
+        ("{'epochs': [1, 2]}", "epochs is the same for all trials; set it in the suite"),
+        ("{'tune.trials': [1, 2]}", "tune.trials cannot vary: tune does its work before or after"),
+        ("{'learning_rate': {'low': 0.1, 'high': 1, 'step': 0}}", "a step is above 0"),
     ],
 )
 def test_a_space_is_checked_before_anything_is_trained(tmp_path: Path, space: str, says: str) -> None:

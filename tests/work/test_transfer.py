@@ -149,12 +149,13 @@ def test_features_are_kept_by_digest(learn: data.Learn, lender: training.Trained
         return [value or 0.0 for value in product.series[0].values]
 
     computed = train(tmp_path)
-    files = sorted(tmp_path.glob("*.npy"))
+    files = sorted(tmp_path.glob("*.npz"))
     assert len(files) == 2, "of the training and the validation part"
     assert train(tmp_path) == computed
-    assert sorted(tmp_path.glob("*.npy")) == files, "the same digest"
+    assert sorted(tmp_path.glob("*.npz")) == files, "the same digest"
     for file in files:
-        np.save(file, np.zeros_like(np.load(file)))
+        with np.load(file) as known:
+            np.savez(file, features=np.zeros_like(known["features"]), seconds=7.0)
     assert train(tmp_path) != computed, "they are read"
 
 
@@ -170,11 +171,44 @@ def test_views_are_augmented_and_of_one_example_each(learn: data.Learn, lender: 
     assert views.shape == (len(learn.train), 3, 8)
     assert not np.allclose(views[:, 0], views[:, 1])
     plain = frozen.predict(learn.train.x.astype(np.float32), verbose=0)
-    shifted = learn.train.x.shape[1] - 2
-    assert shifted > 0
-    assert views.mean(axis=1) != pytest.approx(plain, abs=1e-6)
+    assert not np.allclose(views[:, 0], plain)
+    still = features._views(workbench.trainer(learn, ("augment(shift=0, flip=False)",), epochs=1), frozen, 2)
+    assert still[:, 1] == pytest.approx(plain, abs=1e-4)
     with pytest.raises(Unsupported, match="an augmentation mixes several; write views=0"):
         features._views(workbench.trainer(learn, ("mixup",), epochs=1), frozen, 2)
+
+
+def test_the_answer_and_not_an_auxiliary_head_is_trained(learn: data.Learn, lender: training.Trained) -> None:
+    import keras
+
+    from bench.blocks import anatomy
+
+    training.begin(workbench.factory.settings(), 0)
+    model = module().model(workbench.build(CNN, learn), source=lender)
+    early = keras.layers.Dense(10, name="early")(keras.layers.Flatten()(model.layers[3].output))
+    heads = keras.Model(model.inputs, {"logits": model.output, "early": early})
+    assert anatomy.blocks(heads)[-1] == [model.layers[-1], heads.get_layer("early")]
+    before = np.array(model.layers[-1].kernel)
+    module().fit(workbench.trainer(learn, epochs=1, learning_rate=0.01), heads, mode="features")
+    assert not np.array_equal(before, np.array(model.layers[-1].kernel))
+
+
+def test_nothing_to_start_from_is_refused_by_the_plan(tmp_path: Path) -> None:
+    from bench.planning import plan, suite
+
+    def reason(architecture: str, call: str) -> str:
+        text = (
+            f'title: T\ndatasets: [digits]\narchitectures: ["{architecture}"]\nrecipes: {{r: ["{call}"]}}\nseeds: [0]\n'
+        )
+        (tmp_path / "s.yaml").write_text(text)
+        read = suite.read(tmp_path / "s.yaml", CATALOG)
+        (run,) = plan.make(read, CATALOG, tmp_path / "results", tmp_path / "artifacts").runs
+        return run.reason if run.status == "unsupported" else ""
+
+    assert reason("mlp", "transfer").startswith("transfer has nothing to start from: name a source=")
+    assert not reason("mlp", "transfer(source='mlp(width=4)')")
+    assert not reason("imagenet(backbone='MobileNetV2')", "transfer")
+    assert reason("imagenet(backbone='MobileNetV2', weights=None)", "transfer")
 
 
 def test_weights_may_come_from_a_file(learn: data.Learn, tmp_path: Path) -> None:

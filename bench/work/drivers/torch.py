@@ -58,16 +58,18 @@ class Driver:
         """Return the gradients that the model's `gradient` makes of the slope here and there; as in TensorFlow."""
         model = self._model
         weights, before = _values(model.trainable_variables), _values(model.non_trainable_variables)
-        drawn = torch.get_rng_state()
+        drawn = torch.get_rng_state(), torch.cuda.get_rng_state_all()
         found: list[tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]] = []
 
         def slope(there: list[torch.Tensor]) -> list[torch.Tensor]:
-            torch.set_rng_state(drawn)
+            torch.set_rng_state(drawn[0])
+            torch.cuda.set_rng_state_all(drawn[1])
             _assign(model.non_trainable_variables, before)
             _assign(model.trainable_variables, there)
             gradients, loss, outputs = self._slope(x, labels)
             found.append((loss, outputs, _values(model.non_trainable_variables)))
-            return [gradient.clone() for gradient in gradients]  # the next slope writes over these
+            # The next slope writes over these; a weight that the loss does not depend on has none.
+            return [gradient if gradient is None else gradient.clone() for gradient in gradients]
 
         assert model.gradient is not None
         gradients = model.gradient(slope, weights)
