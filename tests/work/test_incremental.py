@@ -49,12 +49,13 @@ def test_herding_keeps_those_whose_mean_is_that_of_the_class(learn: data.Learn) 
     features = keras.Model(network.inputs, anatomy.head(network)[0]).predict(train.x.astype(np.float32), verbose=0)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     wanted = features[rows].mean(axis=0)
-    far = {}
-    for select in ("herding", "random"):
-        buffer = Buffer(5, select, np.random.default_rng(0))  # type: ignore[arg-type]
+
+    def far(select: Any, seed: int = 0) -> float:
+        buffer = Buffer(5, select, np.random.default_rng(seed))
         buffer.add(network, train, rows)
-        far[select] = float(np.linalg.norm(features[buffer.rows].mean(axis=0) - wanted))
-    assert far["herding"] < far["random"] / 2
+        return float(np.linalg.norm(features[buffer.rows].mean(axis=0) - wanted))
+
+    assert far("herding") < np.mean([far("random", seed) for seed in range(30)]) * 0.7
 
 
 def test_a_cyclic_buffer_keeps_the_latest(learn: data.Learn) -> None:
