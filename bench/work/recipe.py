@@ -16,7 +16,8 @@ from bench.work import network
 from bench.work.answers import checked
 from bench.work.checkpoint import Checkpoints
 from bench.work.data import SEED, Learn
-from bench.work.training import Report, Trained, Trainer, base_loss
+from bench.work.trained import Trained
+from bench.work.training import Report, Trainer, base_loss
 
 Asked = Callable[[str], Trained]
 """Maps a cell's id to the finished network of it that the node was given."""

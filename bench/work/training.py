@@ -2,8 +2,7 @@
 
 import math
 import os
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from pathlib import Path
@@ -15,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from bench.errors import Diverged
-from bench.records import Series, Table, Training
+from bench.records import Training
 from bench.work.checkpoint import Checkpoints
 from bench.work.data import Facts, Learn
 from bench.work.device import device
@@ -32,10 +31,14 @@ from bench.work.epochs import (
     fit,
 )
 from bench.work.preparation import target_scale
+from bench.work.product import Product, Stage, curves, joined
+from bench.work.rates import Damping, WarmedUp
+from bench.work.trained import Trained
 
 __all__ = [
     "BatchDoor",
     "Cell",
+    "Damping",
     "Job",
     "Loss",
     "OptimizerDoor",
@@ -60,52 +63,6 @@ OrderDoor = Callable[[NDArray[np.generic], np.random.Generator], NDArray[np.inte
 """Maps the labels of the training part to the rows that an epoch takes, in order."""
 Report = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number from 1, the number of epochs and the metrics."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """What the training, or a technique's `fit` or `after` door, makes.
-
-    Attributes:
-        network: A Keras network, or (of `after` alone) the file of one in another format.
-        figures: Further numbers to record, by name, as (value, unit).
-        series: Curves of the training.
-        tables: Rows to record, by name: the trials of a search, the steps of a simplification.
-        outputs: What the network answers with, where that is not what it started from did.
-        stages: The network after each of several tasks that it learned one after the other.
-    """
-
-    network: keras.Model | Path
-    figures: dict[str, tuple[float, str]] = field(default_factory=dict)
-    series: tuple[Series, ...] = ()
-    tables: dict[str, Table] = field(default_factory=dict)
-    outputs: Literal["logits", "probabilities"] | None = None
-    stages: tuple["Stage", ...] = ()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A network as it was after one of several tasks; the harness judges it on the test part.
-
-    Attributes:
-        classes: Those of the task that was learned last.
-        weights: The network's, as `get_weights` returns them.
-    """
-
-    classes: tuple[int, ...]
-    weights: list[NDArray[Any]]
-
-
-@dataclass
-class Damping:
-    """A factor of the learning rate that callbacks may set while a network trains."""
-
-    variable: keras.Variable | None = None
-
-    def set(self, value: float) -> None:
-        """Multiply the learning rate by `value` from the next step on."""
-        assert self.variable is not None
-        self.variable.assign(value)
 
 
 @dataclass(kw_only=True)
@@ -158,7 +115,7 @@ class Trainer:
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     watching: list[keras.callbacks.Callback] = field(default_factory=list)
     damps: bool = False
-    damping: "Damping" = field(default_factory=lambda: Damping())
+    damping: Damping = field(default_factory=Damping)
     checkpoints: Checkpoints | None = None
     features: Path | None = None
 
@@ -276,7 +233,7 @@ class Trainer:
         return loss, score
 
     def _optimizer(self, first_epoch: int) -> keras.optimizers.Optimizer:
-        rate = _WarmedUp(self.settings, self.factor, self.steps_per_epoch, first_epoch)
+        rate = WarmedUp(self.settings, self.factor, self.steps_per_epoch, first_epoch)
         made = self.make_optimizer(rate, self.settings.weight_decay)
         for door in self.optimizer_doors:
             made = door(made)
@@ -284,30 +241,6 @@ class Trainer:
             # Among the optimizer's own variables, so that each backend carries it along and checkpoints keep it.
             self.damping.variable = rate.damping = made.add_variable((), "ones", dtype="float32", name="damping")
         return made
-
-
-def joined(stages: Sequence[Product]) -> Product:
-    """Return the stages of one training as one: the last network, the curves one after the other."""
-    curves: dict[tuple[str, str | None], Series] = {}
-    for stage in stages:
-        for series in stage.series:
-            key = (series.name, series.split)
-            before = curves.get(key)
-            points, values = (before.points, before.values) if before else ([], [])
-            curves[key] = Series(
-                name=series.name,
-                axis=series.axis,
-                points=[*points, *series.points],
-                values=[*values, *series.values],
-                unit=series.unit,
-                split=series.split,
-            )
-    return Product(
-        stages[-1].network,
-        figures={name: figure for stage in stages for name, figure in stage.figures.items()},
-        series=tuple(curves.values()),
-        tables={name: table for stage in stages for name, table in stage.tables.items()},
-    )
 
 
 class _Reporter(keras.callbacks.Callback):
@@ -356,30 +289,6 @@ def base_loss(loss: PlainLoss, learn: Learn) -> Loss:
     )
 
 
-class _WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up, then the schedule that the settings name, by step."""
-
-    def __init__(
-        self, settings: Training, factor: Callable[[Tensor], Tensor], steps_per_epoch: int, first_epoch: int
-    ) -> None:
-        self._settings = settings
-        self._factor = factor
-        self._done = first_epoch * steps_per_epoch
-        self._warmup = settings.warmup_epochs * steps_per_epoch
-        self._total = max(settings.epochs * steps_per_epoch, 1)
-        self.damping: keras.Variable | None = None
-
-    def __call__(self, step: Tensor) -> Tensor:
-        step = ops.cast(step, "float32") + self._done
-        progress = ops.clip((step - self._warmup) / max(self._total - self._warmup, 1), 0.0, 1.0)
-        warm = ops.minimum((step + 1.0) / max(self._warmup, 1), 1.0)
-        rate = self._settings.learning_rate * self._factor(progress) * (warm if self._warmup else 1.0)
-        return rate if self.damping is None else rate * ops.convert_to_tensor(self.damping)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"settings": self._settings}
-
-
 def begin(settings: Training, seed: int | None) -> None:
     """Put Keras into the state that a run starts from, in a fresh process."""
     keras.config.set_dtype_policy(settings.precision)
@@ -397,69 +306,6 @@ def remember_compiled(folder: Path) -> None:
 def jit_compile() -> bool:
     """JAX always compiles; XLA halves the speed of small convolutional networks on a CPU with TensorFlow."""
     return keras.backend.backend() == "jax" or device() != "cpu"
-
-
-def curves(history: dict[str, list[float]], first_epoch: int = 0) -> tuple[Series, ...]:
-    """Return Keras's history as one series a metric and split, over epochs from 1."""
-    found = []
-    for name, values in history.items():
-        split: Literal["train", "validation"] = "validation" if name.startswith("val_") else "train"
-        metric = name.removeprefix("val_")
-        found.append(
-            Series(
-                name=metric,
-                axis="epoch",
-                points=[float(first_epoch + i + 1) for i in range(len(values))],
-                values=[float(value) for value in values],
-                unit={"accuracy": "1", "loss": "nat"}.get(metric, "") if "accuracy" in history else "",
-                split=split,
-            )
-        )
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished network that a technique starts from, or that one of its parameters names.
-
-    Attributes:
-        path: Its file.
-        outputs: What it answers with; networks that were trained here give logits.
-        facts: What is known of the dataset that its answers are about.
-    """
-
-    path: Path
-    outputs: Literal["logits", "probabilities"]
-    facts: Facts
-
-    @cached_property
-    def network(self) -> keras.Model:
-        """The network, for inference or further training; loaded once, and no draw of the run is spent on it."""
-        state = random.getstate()
-        try:
-            return keras.models.load_model(self.path, compile=False)
-        finally:
-            random.setstate(state)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Return its answers to raw examples as logits (n, classes), or values (n, 1), as tensors without gradient."""
-        return ops.stop_gradient(self._as_logits(self.network(x, training=False)))
-
-    def logits_of(self, inputs: keras.KerasTensor | None = None) -> keras.KerasTensor:
-        """Return the same as part of a graph, of the network's own inputs or of others."""
-        return self._as_logits(self.network.output if inputs is None else self.network(inputs))
-
-    def _as_logits(self, outputs: Tensor) -> Tensor:
-        if keras.backend.standardize_dtype(outputs.dtype) != "float32":
-            outputs = ops.cast(outputs, "float32")
-        if self.outputs == "probabilities":
-            outputs = ops.clip(outputs, 1e-7, 1.0 - 1e-7)
-            if outputs.shape[-1] == 1 and self.facts.task != "regression":  # the probability of class 1
-                outputs = ops.concatenate([1.0 - outputs, outputs], axis=1)
-            outputs = ops.log(outputs)
-        elif outputs.shape[-1] == 1 and self.facts.task != "regression":
-            outputs = ops.concatenate([ops.zeros_like(outputs), outputs], axis=1)
-        return outputs
 
 
 Cell = Trained

@@ -18,7 +18,8 @@ from bench.errors import Unsupported
 from bench.records import Series
 from bench.work.drivers.tensorflow import Driver
 from bench.work.epochs import encoded, mean
-from bench.work.training import Trainer, curves
+from bench.work.product import curves
+from bench.work.training import Trainer
 
 TOLERANCE = 1e-3
 """Largest difference between the outputs of network and twin, relative to the largest output."""

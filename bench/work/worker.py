@@ -35,6 +35,7 @@ from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.recipe import Recipe
+from bench.work.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -292,8 +293,8 @@ def _named(task: Task, cell: str) -> Artifact:
     return found[0]
 
 
-def _trained(task: Task, learn: data.Learn, artifact: Artifact) -> training.Trained:
-    return training.Trained(task.home.artifacts / artifact.file, artifact.outputs, learn.facts)
+def _trained(task: Task, learn: data.Learn, artifact: Artifact) -> Trained:
+    return Trained(task.home.artifacts / artifact.file, artifact.outputs, learn.facts)
 
 
 def _split(task: Task, catalog: Catalog) -> data.Split:
