@@ -5,7 +5,8 @@ dense layer on top. `weights` is 'imagenet' for pretrained ones (downloaded once
 KERAS_HOME), None for random ones, or the path of a weights file without top. Images are
 resized in the graph, on the device, to `input_size` pixels squared; without it they keep their
 size, or get the smallest that the network takes. Grey images become three equal channels.
-`alpha` thins out the MobileNets.
+`alpha` thins out the MobileNets. `momentum` is that of batch normalization's running statistics: the
+networks' own, up to 0.999, has not forgotten its first value after a thousand steps.
 
 Paper: https://keras.io/api/applications names that of each network
 
@@ -19,10 +20,12 @@ import keras
 from keras import KerasTensor, layers
 
 from bench.errors import DataError, Unsupported
+from bench.records import Momentum
 
 INPUT = "image"
 PREPARATION = "none"
 PATHS = ("weights",)
+ADDED = {"momentum": None}
 NO_PATHS = ("imagenet",)
 ALIASES = {
     "convnext_tiny": "imagenet(backbone='ConvNeXtTiny')",
@@ -97,6 +100,7 @@ def build(
     input_size: int | None = None,
     alpha: float = 1.0,
     dropout: float = 0.0,
+    momentum: Momentum | None = None,
 ) -> KerasTensor:
     """Return logits; the network's layers stand in this graph, not in a network of their own."""
     if inputs.shape[-1] not in (1, 3):
@@ -124,6 +128,9 @@ def build(
                 "connect to the network once, or write weights=None"
             ) from error
         raise
+    for layer in network.layers:
+        if momentum is not None and isinstance(layer, layers.BatchNormalization):
+            layer.momentum = momentum
     x = layers.GlobalAveragePooling2D(name="pool")(network.output)
     if dropout:
         x = layers.Dropout(dropout)(x)
