@@ -8,8 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,11 @@ import keras
 import numpy as np
 import pytest
 import workbench
+from batches import changed, door, images
 from keras import ops
-from PIL import Image, ImageEnhance, ImageOps
 
 from bench.blocks import warping
 from bench.catalog import Catalog
-from bench.errors import Unsupported
-from bench.work import data
 from bench.work.epochs import TrainingModel
 
 pytestmark = pytest.mark.slow
@@ -39,28 +35,6 @@ CALLS = (
     "mixup",
     "cutmix(probability=1.0)",
 )
-MIXING = ("mixup", "mixup(alpha=0.2)", "cutmix(probability=1.0)")
-GEOMETRY = ("identity", "right", "down", "lean_right", "lean_down", "rotate")
-Door = Callable[..., tuple[Any, Any]]
-
-
-def door(call: str) -> Door:
-    """Return a technique's `batch` door as a recipe opens it, its parameters bound."""
-    (found,) = workbench.recipe("mlp", (call,)).doors("batch")
-    return found
-
-
-def changed(call: str, x: Any, y: Any = None, seed: int = 0) -> tuple[Any, Any]:
-    """Return what a technique makes of a batch, as arrays; labels are one-hot, of a class for each example."""
-    x = np.asarray(x, np.float32)
-    labels = np.eye(len(x), dtype=np.float32) if y is None else np.asarray(y, np.float32)
-    found = door(call)(ops.convert_to_tensor(x), ops.convert_to_tensor(labels), keras.random.SeedGenerator(seed))
-    new_x, new_y = (ops.convert_to_numpy(one) for one in found)
-    return new_x, new_y
-
-
-def images(n: int = 24, height: int = 12, width: int = 10, channels: int = 3) -> Any:
-    return np.random.default_rng(0).integers(0, 256, (n, height, width, channels)).astype(np.float32)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -335,188 +309,6 @@ def test_random_erasing_writes_noise_on_a_rectangle_of_some_images() -> None:
     assert np.mean(new[both] == other[both]) < 0.01, "noise of its own for each batch"
     assert new[erased].std() == pytest.approx(255 / np.sqrt(12), rel=0.02)
     assert np.array_equal(changed("random_erasing(probability=0.0)", x)[0], x)
-
-
-# RandAugment
-
-
-def by_pillow(image: Any, name: str, amount: float) -> Any:
-    """Return what Pillow makes of an image with one operation at a signed strength, as the paper's program does."""
-    picture = Image.fromarray(image.astype(np.uint8))
-    enhancers = {
-        "brightness": ImageEnhance.Brightness,
-        "contrast": ImageEnhance.Contrast,
-        "colour": ImageEnhance.Color,
-        "sharpness": ImageEnhance.Sharpness,
-    }
-    height, width = image.shape[:2]
-    coefficients = {
-        "right": (1, 0, 0.3 * width * amount, 0, 1, 0),
-        "down": (1, 0, 0, 0, 1, 0.3 * height * amount),
-        # Pillow's shear keeps the corner in its place, this one the middle.
-        "lean_right": (1, 0.3 * amount, -0.3 * amount * height / 2, 0, 1, 0),
-        "lean_down": (1, 0, 0, 0.3 * amount, 1, -0.3 * amount * width / 2),
-    }
-    if name in enhancers:
-        picture = enhancers[name](picture).enhance(1 + 0.9 * amount)
-    elif name in coefficients:
-        how = (Image.Transform.AFFINE, coefficients[name], Image.Resampling.BILINEAR)
-        picture = picture.transform(picture.size, *how, fillcolor=(128,) * 3)
-    elif name == "rotate":
-        picture = picture.rotate(30 * amount, Image.Resampling.BILINEAR, fillcolor=(128,) * 3)
-    elif name == "posterize":
-        picture = ImageOps.posterize(picture, 8 - int(4 * abs(amount)))
-    elif name == "solarize":
-        picture = ImageOps.solarize(picture, 256 * (1 - abs(amount)))
-    elif name == "auto_contrast":
-        picture = ImageOps.autocontrast(picture)
-    elif name == "equalize":
-        picture = ImageOps.equalize(picture)
-    return np.asarray(picture).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def operated() -> dict[tuple[str, int], list[tuple[Any, Any]]]:
-    """Pairs of images before and after one operation, by its name and sign."""
-    names = CATALOG.load("techniques", "rand_augment")._OPERATIONS
-    n = 280
-    rough = np.random.default_rng(1).integers(20, 200, (n, 5, 5, 3)).astype(np.uint8)
-    noise = np.random.default_rng(2).integers(-40, 41, (n, 32, 32, 3))
-    smooth = [np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BICUBIC)) for one in rough]
-    x = np.clip(np.stack(smooth) + noise, 0, 255).astype(np.float32)
-    new, _ = changed("rand_augment(layers=1, magnitude=6.0)", x, seed=4)
-    drawn = ops.convert_to_numpy(keras.random.randint((1, n), 0, 2 * len(names), seed=keras.random.SeedGenerator(4)))[0]
-    found: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
-    for before, after, number in zip(x, new, drawn, strict=True):
-        found.setdefault((names[number // 2], -1 if number % 2 else 1), []).append((before, after))
-    return found
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("name", CATALOG.load("techniques", "rand_augment")._OPERATIONS)
-def test_rand_augments_operations_are_pillows(
-    name: str, sign: int, operated: dict[tuple[str, int], list[tuple[Any, Any]]]
-) -> None:
-    assert operated[name, sign]
-    for before, after in operated[name, sign]:
-        wanted = by_pillow(before, name, 0.6 * sign)
-        if name == "identity":
-            assert np.array_equal(after, before)
-            continue
-        # At its rim Pillow does not sharpen, and does not blend with what comes into view.
-        off = np.abs(after - wanted)[1:-1, 1:-1].max(axis=-1)
-        assert np.median(off) <= (1.5 if name == "contrast" else 1)  # Pillow rounds, and rounds the mean of contrast
-        assert np.mean(off > 3) < (0.08 if name in GEOMETRY else 0.005)
-        assert np.abs(after - before).mean() > 0.3
-
-
-def test_rand_augment_draws_all_operations_alike_and_layer_after_layer() -> None:
-    assert np.array_equal(changed("rand_augment(magnitude=0.0)", images())[0], images())
-    shares = [
-        np.mean([np.array_equal(*pair) for pair in zip(images(600, 6, 6), new, strict=True)])
-        for layers in (1, 2)
-        for new in [changed(f"rand_augment(layers={layers})", images(600, 6, 6))[0]]
-    ]
-    assert shares[0] == pytest.approx(1 / 14, abs=0.06)
-    assert shares[1] < shares[0] / 2
-    grey = np.repeat(images(60, 8, 8, 1), 3, axis=3)
-    new, _ = changed("rand_augment(layers=3)", grey)
-    assert new == pytest.approx(np.repeat(new[..., :1], 3, axis=3), abs=0.01), "grey images stay grey"
-
-
-# Mixup, CutMix
-
-
-@pytest.mark.parametrize("call", MIXING)
-def test_labels_are_mixed_as_pixels_are(call: str) -> None:
-    n = 200
-    values = np.arange(1, n + 1, dtype=np.float32)
-    x = np.broadcast_to(values[:, None, None, None], (n, 9, 7, 2))
-    new, shares = changed(call, x)
-    assert shares.sum(axis=1) == pytest.approx(1)
-    assert shares.min() >= 0
-    assert ((shares > 0).sum(axis=1) <= 2).all()
-    assert new.mean(axis=(1, 2, 3)) == pytest.approx(shares @ values, rel=1e-4)
-    assert (shares > 0).any(axis=0).all()
-    assert shares.sum() - np.trace(shares) > n / 5, "others are really mixed in"
-    if call.startswith("cutmix"):
-        own = (new == x).all(axis=-1)
-        assert own.mean(axis=(1, 2)) == pytest.approx(np.diag(shares), abs=1e-6)
-        partner = np.argmax(shares * (1 - np.eye(n)), axis=1) + 1
-        wanted = np.where(own, x[..., 0], partner[:, None, None])
-        assert np.array_equal(new[..., 0], wanted), "of one other image"
-    else:
-        assert new == pytest.approx(np.broadcast_to((shares @ values)[:, None, None, None], x.shape), rel=1e-4)
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 4.0])
-def test_the_shares_of_mixup_follow_a_beta_distribution(alpha: float) -> None:
-    from scipy import stats
-
-    shares = np.diag(changed(f"mixup(alpha={alpha})", np.zeros((2000, 1)))[1])
-    for place in (0.001, 0.05, 0.2, 0.5, 0.8, 0.95, 0.999):
-        assert np.mean(shares < place) == pytest.approx(stats.beta(alpha, alpha).cdf(place), abs=0.04)
-
-
-def test_cutmix_leaves_some_images_alone_and_cuts_inside_the_image() -> None:
-    n = 400
-    x = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None, None], (n, 16, 16, 1))
-    new, shares = changed("cutmix(probability=0.3)", x)
-    mixed = np.diag(shares) < 1
-    assert 0.2 < mixed.mean() < 0.35
-    assert np.array_equal(new[~mixed], x[~mixed])
-    taken = (new != x)[..., 0]
-    for one in taken[mixed]:
-        for axis in (0, 1):
-            places = np.flatnonzero(one.any(axis=axis))
-            assert all(later - earlier == 1 for earlier, later in pairwise(places))
-    assert np.array_equal(changed("cutmix(probability=0.0)", x)[0], x)
-
-
-def test_cutmix_cuts_anywhere_and_any_share() -> None:
-    n = 2000
-    x = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None, None], (n, 16, 16, 1))
-    cut = (changed("cutmix(probability=1.0)", x)[0] != x)[..., 0]
-    often = cut.mean(axis=0)
-    assert often[8, 8] > 1.5 * often[0, 0] > 0.1
-    for other in (often.T, often[::-1], often[:, ::-1]):
-        assert often == pytest.approx(other, abs=0.08)
-    areas = cut.mean(axis=(1, 2))
-    # The share drawn is even between 0 and 1; what of it lies outside the image is lost.
-    assert areas.mean() == pytest.approx(0.32, abs=0.02)
-    assert np.quantile(areas, 0.98) == pytest.approx(0.75, abs=0.04)
-
-
-@pytest.mark.parametrize("call", MIXING)
-def test_classes_and_superclasses_are_mixed_in_one_ratio(call: str) -> None:
-    fine, coarse = np.eye(24), np.eye(2)[np.arange(24) % 2]
-    _, y = changed(call, images(), np.concatenate([fine, coarse], axis=1))
-    assert y[:, :24].sum(axis=1) == pytest.approx(1)
-    assert y[:, 24:] == pytest.approx(y[:, :24] @ coarse, abs=1e-6)
-
-
-def test_mixup_takes_tables_with_gaps_and_values() -> None:
-    x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    values = (x @ np.array([[1.0], [2.0], [3.0], [4.0]])).astype(np.float32)
-    new, mixed = changed("mixup", x, values)
-    assert mixed == pytest.approx(new @ np.array([[1.0], [2.0], [3.0], [4.0]]), abs=1e-4), "a line stays a line"
-    assert not np.allclose(mixed, values)
-    x[7, 2] = np.nan
-    gaps = np.isnan(changed("mixup", x, values)[0])
-    assert gaps[7, 2]
-    assert set(zip(*np.nonzero(gaps), strict=True)) - {(7, 2)} <= {(row, 2) for row in range(50)}
-    assert gaps.sum() <= 2
-
-
-def test_mixup_refuses_categories() -> None:
-    columns = (data.Column("size"), data.Column("kind", ("a", "b", "c")))
-    facts = data.Facts(source="made here", task="regression", target="m", columns=columns)
-    part = data.Part(np.ones((3, 2), np.float32), np.ones(3, np.float32))
-    recipe = workbench.recipe("mlp", ("mixup",))
-    with pytest.raises(Unsupported, match="mixup cannot mix the categories of the column 'kind'"):
-        recipe.learn(data.Learn(facts, part, part), 0)
-    learn = data.Learn(replace(facts, columns=(columns[0], columns[0])), part, part)
-    assert recipe.learn(learn, 0) is learn
 
 
 def told(call: str) -> dict[str, bool]:
