@@ -8,7 +8,7 @@ import pytest
 import workbench
 
 from bench.errors import PluginError, Unsupported
-from bench.work import training
+from bench.work import rates
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ def test_a_schedule_begins_after_the_warm_up(call: str, first: float, last: floa
     settings = {"epochs": 10, "warmup_epochs": 2, "learning_rate": 0.5, "batch_size": 10}
     learn = workbench.prepare("digits(train_size=100)").learn
     trainer = workbench.trainer(learn, schedule=call, **settings)
-    rate = training._WarmedUp(trainer.settings, trainer.factor, trainer.steps_per_epoch, 0)
+    rate = rates.WarmedUp(trainer.settings, trainer.factor, trainer.steps_per_epoch, 0)
     ticks = trainer.steps_per_epoch
     assert float(rate(0)) == pytest.approx(0.5 * first / (2 * ticks), rel=1e-4)
     assert float(rate(2 * ticks)) == pytest.approx(0.5 * first, rel=1e-4)
