@@ -36,11 +36,11 @@ def trained() -> dict[str, str]:
         if backend in card.literals.get("BACKENDS", (backend,)) and card.name != "stochastic_depth"
     ]
     calls = [*(CALLS.get(name, name) for name in able), *MORE]
-    rows = "\n".join(f'  r{i}: ["{call}"]' for i, call in enumerate(calls))
-    text = (
-        'title: T\ndatasets: ["digits(train_size=100)"]\narchitectures: ["mlp(width=4, depth=1)"]\n'
-        f"recipes:\n{rows}\nseeds: [0, 1]\ntraining: {{epochs: 1, batch_size: 25, validation: 0.2}}\nthreads: 1\n"
-        "measure: {runtimes: []}\n"
+    text = workbench.written(
+        *(f'["{call}"]' for call in calls),
+        dataset="digits(train_size=100)",
+        seeds="[0, 1]",
+        training="epochs: 1, batch_size: 25, validation: 0.2",
     )
     with tempfile.TemporaryDirectory() as folder:
         found = workbench.run(Path(folder), text, backend=backend)

@@ -1,9 +1,15 @@
 """What a worker does with plugins, by hand and in this process: load, divide, build, train."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import factory
+import pytest
+from conftest import ROOT
 
 from bench import store
 from bench.catalog import Catalog
@@ -17,6 +23,37 @@ from bench.work.recipe import Recipe
 from bench.work.training import Trained, Trainer
 
 CATALOG = Catalog()
+
+
+def told_on(backend: str, program: Path) -> Any:
+    """Run a program on a Keras backend, in a process of its own, and return the JSON that it prints."""
+    pytest.importorskip(backend, exc_type=ImportError)
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "work")))
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def written(
+    *recipes: str,
+    dataset: str = "digits(train_size=200)",
+    architecture: str = "mlp(width=4, depth=1)",
+    seeds: str = "[0]",
+    training: str = "epochs: 2, batch_size: 32",
+    more: str = "",
+) -> str:
+    """Return a suite of one network on one dataset, without timings, as a person writes it."""
+    rows = "\n".join(f"  r{i}: {recipe}" for i, recipe in enumerate(recipes))
+    return (
+        f'title: T\ndatasets: ["{dataset}"]\narchitectures: ["{architecture}"]\n'
+        f"recipes:\n{rows}\nseeds: {seeds}\ntraining: {{{training}}}\nthreads: 1\nmeasure: {{runtimes: []}}\n{more}"
+    )
 
 
 def load(call: str, catalog: Catalog = CATALOG) -> data.Dataset:

@@ -50,9 +50,9 @@ def after(
     trainer = job.trainer.vary({"epochs": epochs} if epochs else {})
     teacher = job.parent.network
     present: dict[str, Any] = {}
-    wanted = trainer.judge(teacher)[1] - tolerance
+    at_first = trainer.judge(teacher)[1]
     left: dict[str, list[Any]] = {"depth": list(depths), "width": list(widths)}
-    path: list[Row] = [("0", "as trained", *_size(teacher), trainer.judge(teacher)[1], True)]
+    path: list[Row] = [("0", "as trained", *_size(teacher), at_first, True)]
     trained: list[Product] = []
     while True:
         tried = []
@@ -61,7 +61,7 @@ def after(
                 changes = present | {name: values[0]}
                 product = _student(trainer, teacher, changes, temperature, weight)
                 tried.append((name, changes, product, trainer.judge(product.network)[1]))
-        fitting = [one for one in tried if one[3] >= wanted]
+        fitting = [one for one in tried if one[3] >= at_first - tolerance]
         best = min(fitting, key=lambda one: _size(one[2].network)[1]) if fitting else None
         step = str(len(trained) + 1)
         path += [

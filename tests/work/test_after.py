@@ -105,20 +105,15 @@ def test_all_views_answer_together(split: data.Split, tmp_path: Path, how: dict[
 
 def test_recipes_that_differ_in_what_comes_after_share_their_training(tmp_path: Path) -> None:
     """One architecture, six recipes of which four differ by what is made of the trained network: three trainings."""
-    recipes = {
-        "baseline": "[]",
-        "smooth": "[label_smoothing]",
-        "dropped": "[dropout]",
-        "calibrated": "[dropout, temperature_scaling]",
-        "averaged": '[dropout, "swa(epochs=1)"]',
-        "both": '[dropout, "swa(epochs=1)", temperature_scaling]',
-    }
-    rows = "\n".join(f"  {name}: {recipe}" for name, recipe in recipes.items())
-    found = workbench.run(
-        tmp_path,
-        'title: T\ndatasets: ["digits(train_size=200)"]\narchitectures: ["mlp(width=4, depth=1)"]\n'
-        f"recipes:\n{rows}\nseeds: [0]\ntraining: {{epochs: 2}}\nthreads: 1\nmeasure: {{runtimes: []}}\n",
+    text = workbench.written(
+        "[]",
+        "[label_smoothing]",
+        "[dropout]",
+        "[dropout, temperature_scaling]",
+        '[dropout, "swa(epochs=1)"]',
+        '[dropout, "swa(epochs=1)", temperature_scaling]',
     )
+    found = workbench.run(tmp_path, text)
     assert [record.status for record in found] == ["finished"] * 6
     assert [record.node for record in found].count("train") == 3
     assert [record.node for record in found].count("derive") == 3
@@ -126,13 +121,8 @@ def test_recipes_that_differ_in_what_comes_after_share_their_training(tmp_path: 
 
 def test_two_techniques_that_need_the_same_network_train_it_once(tmp_path: Path) -> None:
     other = "mlp(width=4, depth=2)"
-    recipe = f"[\"transfer(source='{other}', mode='full')\", \"distill(teacher='{other}')\"]"
-    found = workbench.run(
-        tmp_path,
-        'title: T\ndatasets: ["digits(train_size=200)"]\narchitectures: ["mlp(width=4, depth=1)"]\n'
-        f"recipes: {{both: {recipe}, one: [\"distill(teacher='{other}', weight=0.5)\"]}}\nseeds: [0]\n"
-        "training: {epochs: 2}\nthreads: 1\nmeasure: {runtimes: []}\n",
-    )
+    both = f"[\"transfer(source='{other}', mode='full')\", \"distill(teacher='{other}')\"]"
+    found = workbench.run(tmp_path, workbench.written(both, f"[\"distill(teacher='{other}', weight=0.5)\"]"))
     assert [(record.cell.architecture.parameters["depth"], record.status) for record in found] == [
         (2, "finished"),
         (1, "finished"),
@@ -164,10 +154,12 @@ def test_a_teachers_weights_do_not_move_and_hints_count(tmp_path: Path, split: d
 
 
 def test_every_record_says_how_far_training_and_test_accuracy_lie_apart(tmp_path: Path) -> None:
-    text = (
-        'title: T\ndatasets: ["digits(train_size=60)"]\narchitectures: ["mlp(width=32, depth=1)"]\n'
-        "recipes: {plain: [], quantized: [quantize]}\nseeds: [0]\ntraining: {epochs: 30, learning_rate: 0.01}\n"
-        "threads: 1\nmeasure: {runtimes: []}\n"
+    text = workbench.written(
+        "[]",
+        "[quantize]",
+        dataset="digits(train_size=60)",
+        architecture="mlp(width=32, depth=1)",
+        training="epochs: 30, learning_rate: 0.01",
     )
     found = workbench.run(tmp_path, text)
     assert [record.node for record in found] == ["train", "derive"]

@@ -4,9 +4,6 @@ Run as a program, it prints what they make of a few images on the backend that K
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,6 @@ from bench.work.epochs import TrainingModel
 pytestmark = pytest.mark.slow
 
 CATALOG = Catalog()
-ROOT = Path(__file__).parents[2]
 CALLS = (
     "augment",
     "augment(rotation=20.0, zoom=0.2, brightness=0.3, contrast=0.4)",
@@ -124,16 +120,7 @@ def graph_of(call: str, *, jit: bool) -> Callable[[int], tuple[Any, Any]]:
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_do_it_too(backend: str) -> None:
-    pytest.importorskip(backend, exc_type=ImportError)
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = workbench.told_on(backend, Path(__file__))
     assert found.keys() == set(CALLS)
     for call, told in found.items():
         assert told == {"shapes": True, "range": True, "sums": True, "again": True, "others": True, "one": True}, call

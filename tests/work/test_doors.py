@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import workbench
+from workbench import written as suite
 
 from bench import store
 from bench.catalog import Catalog
@@ -29,14 +30,6 @@ CALLS = {
 
 
 LONGER = "epochs: 10, batch_size: 16, learning_rate: 0.01"
-
-
-def suite(*recipes: str, seeds: str = "[0]", training: str = "epochs: 2, batch_size: 32", more: str = "") -> str:
-    rows = "\n".join(f"  r{i}: {recipe}" for i, recipe in enumerate(recipes))
-    return (
-        'title: T\ndatasets: ["digits(train_size=200)"]\narchitectures: ["mlp(width=4, depth=1)"]\n'
-        f"recipes:\n{rows}\nseeds: {seeds}\ntraining: {{{training}}}\nthreads: 1\nmeasure: {{runtimes: []}}\n{more}"
-    )
 
 
 def of_node(found: list[Record], kind: str = "train") -> list[Record]:
@@ -77,8 +70,7 @@ def test_no_technique_ever_sees_the_test_part(technique: str, tmp_path: Path, mo
     call = CALLS.get(technique, technique)
     network = "resnet8(width=4)" if technique == "stochastic_depth" else "mlp(width=4, depth=1)"
     seeds = "[0, 1]" if CATALOG.card("techniques", technique).literals.get("SEEDS") else "[0]"
-    text = suite(f'["{call}"]', seeds=seeds).replace("mlp(width=4, depth=1)", network)
-    found = workbench.run(tmp_path, text)
+    found = workbench.run(tmp_path, suite(f'["{call}"]', architecture=network, seeds=seeds))
     assert [record.error for record in found if record.status != "finished"] == []
     assert guards
 

@@ -1,14 +1,11 @@
 """The epoch drivers train as Keras does, and a killed training goes on to the same network."""
 
-import json
-import os
-import subprocess
-import sys
 from functools import cache
 from typing import Any
 
 import epoch_cases
 import pytest
+import workbench
 from conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -21,16 +18,7 @@ LOOSE = {"scaled loss": 2e-2}
 @cache
 def found(backend: str) -> dict[str, Any]:
     """Return what the cases came to on a backend, in a process of its own."""
-    pytest.importorskip(BACKENDS[backend], exc_type=ImportError)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "epoch_cases.py")],
-        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told: dict[str, Any] = workbench.told_on(BACKENDS[backend], ROOT / "tests" / "epoch_cases.py")
     return told
 
 

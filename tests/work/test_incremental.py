@@ -111,19 +111,16 @@ def test_what_cannot_be_is_refused(learn: data.Learn, how: dict[str, Any], says:
 
 
 def test_replay_remembers_and_joint_training_bounds_it(tmp_path: Path) -> None:
-    recipes = {
-        "none": "[incremental]",
-        "replay": '["incremental(replay=100)"]',
-        "distilled": '["incremental(replay=100, distill=1.0)"]',
-        "joint": '["incremental(joint=True)"]',
-    }
-    rows = "\n".join(f"  {name}: {recipe}" for name, recipe in recipes.items())
-    found = workbench.run(
-        tmp_path,
-        'title: T\ndatasets: [digits]\narchitectures: ["mlp(width=32, depth=1)"]\n'
-        f"recipes:\n{rows}\nseeds: [0]\ntraining: {{epochs: 6, batch_size: 32, learning_rate: 0.005}}\nthreads: 1\n"
-        "measure: {runtimes: []}\n",
+    text = workbench.written(
+        "[incremental]",
+        '["incremental(replay=100)"]',
+        '["incremental(replay=100, distill=1.0)"]',
+        '["incremental(joint=True)"]',
+        dataset="digits",
+        architecture="mlp(width=32, depth=1)",
+        training="epochs: 6, batch_size: 32, learning_rate: 0.005",
     )
+    found = workbench.run(tmp_path, text)
     none, replay, distilled, joint = (record.value("accuracy") or 0 for record in found)
     assert none < 0.4, "all but the last two classes are forgotten"
     assert none + 0.25 < replay <= joint + 0.02

@@ -33,11 +33,12 @@ def text(pairs: list[tuple[str, str]], epochs: int) -> str:
         else "custom_cnn(width=4, depth=1, batch_norm=False)"
     )
     calls = [[NEEDS.get(name, name) for name in pair] for pair in pairs]
-    rows = "\n".join(f'  r{i}: ["{first}", "{second}"]' for i, (first, second) in enumerate(calls))
-    return (
-        f'title: T\ndatasets: ["digits(train_size=150)"]\narchitectures: ["{architecture}"]\nrecipes:\n{rows}\n'
-        f"seeds: {seeds}\ntraining: {{epochs: {epochs}, batch_size: 32, validation: 0.2}}\nthreads: 1\n"
-        "measure: {runtimes: []}\n"
+    return workbench.written(
+        *(f'["{first}", "{second}"]' for first, second in calls),
+        dataset="digits(train_size=150)",
+        architecture=architecture,
+        seeds=seeds,
+        training=f"epochs: {epochs}, batch_size: 32, validation: 0.2",
     )
 
 

@@ -1,9 +1,5 @@
 """Techniques that change the graph, the price of weights or the length of steps; on every backend."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +10,20 @@ import pytest
 import workbench
 from conftest import ROOT
 from keras import layers, ops
+from regularization_cases import PLAIN, build
 
 from bench.blocks.rewiring import Wiring
 from bench.errors import Unsupported
-from bench.work import data, network, training
+from bench.work import data, network
 
 pytestmark = pytest.mark.slow
 
 CATALOG = workbench.CATALOG
-PLAIN = {"optimizer": "sgd(momentum=0.0, nesterov=False)", "epochs": 1}
-"""One step of this with a batch of all examples moves weights by the gradient times the learning rate."""
 
 
 @pytest.fixture(scope="module")
 def learn() -> data.Learn:
     return workbench.prepare("digits(train_size=100)", validation=0.2).learn
-
-
-def build(architecture: str, learn: data.Learn, *techniques: str) -> keras.Model:
-    """Return a network as a fresh process would make it."""
-    keras.utils.clear_session()
-    training.begin(workbench.factory.settings(), 0)
-    return workbench.build(architecture, learn, techniques)
 
 
 def door(technique: str) -> Any:
@@ -379,62 +367,9 @@ def test_a_training_takes_no_longer_steps(learn: data.Learn) -> None:
     assert length("gradient_clipping(limit=0.01)") == pytest.approx(0.01, rel=1e-3)
 
 
-# Every backend
-
-TECHNIQUES = {
-    "l1": "custom_cnn(width=4, depth=1)",
-    "l2": "custom_cnn(width=4, depth=1)",
-    "gradient_clipping": "custom_cnn(width=4, depth=1)",
-    "gradient_clipping(by='value', limit=0.01)": "custom_cnn(width=4, depth=1)",
-    "dropout(inside=0.1)": "custom_cnn(width=4, depth=1)",
-    "batch_norm": "custom_cnn(width=4, depth=1, batch_norm=False)",
-    "stochastic_depth": "resnet8(width=4)",
-}
-OPTIMIZERS = ("adagrad", "momentum", "nesterov", "lion", "muon", "muon", "momentum")
-SCHEDULES = ("exponential", "one_cycle", "step(at=[0.2, 0.6], by=0.5)", "one_cycle", "exponential", "step", "constant")
-
-
-def every_technique_and_optimizer() -> dict[str, Any]:
-    """Train an epoch with each technique, an optimizer and a schedule beside it; return losses, and L2's first step."""
-    learn = workbench.prepare("digits(train_size=100)", validation=0.2).learn
-    losses = {}
-    for (technique, architecture), optimizer, schedule in zip(TECHNIQUES.items(), OPTIMIZERS, SCHEDULES, strict=True):
-        model = build(architecture, learn, *([technique] if "clipping" not in technique else []))
-        settings = {"optimizer": optimizer, "schedule": schedule, "warmup_epochs": 1, "epochs": 2, "batch_size": 32}
-        before = model.get_weights()
-        series = workbench.trainer(learn, (technique,), **settings, weight_decay=0.01).fit(model).series
-        moved = max(float(np.abs(a - b).max()) for a, b in zip(model.get_weights(), before, strict=True))
-        losses[f"{technique} {optimizer}"] = [moved, *[value for one in series for value in one.values]]
-    model = build("mlp(width=4, depth=1)", learn, "l2(amount=0.05)")
-    before = model.get_weights()
-    trainer = workbench.trainer(learn, **PLAIN, learning_rate=1.0, batch_size=1000)
-    trainer.loss = lambda x, y, outputs: 0.0 * ops.sum(outputs, axis=1)
-    told = trainer.fit(model).series
-    wished = [one * (0.9 if one.ndim == 2 else 1.0) for one in before]
-    shrunk = [float(np.abs(a - b).max()) for a, b in zip(model.get_weights(), wished, strict=True)]
-    wanted = 0.05 * sum(float(np.square(one).sum()) for one in before if one.ndim == 2)
-    return {
-        "backend": keras.backend.backend(),
-        "losses": losses,
-        "shrunk": shrunk,
-        "price": [next(one.values[0] for one in told if (one.name, one.split) == ("loss", "train")), wanted],
-    }
-
-
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_all_of_them_train_on_every_backend(backend: str) -> None:
-    pytest.importorskip(backend, exc_type=ImportError)
-    paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "tests", ROOT / "tests" / "work"))
-    ask = "import json, test_regularization as t; print(json.dumps(t.every_technique_and_optimizer()))"
-    done = subprocess.run(
-        [sys.executable, "-c", ask],
-        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = workbench.told_on(backend, ROOT / "tests" / "regularization_cases.py")
     assert told["backend"] == backend
     for case, (moved, *values) in told["losses"].items():
         assert moved > 1e-5, case

@@ -114,11 +114,7 @@ def test_a_fault_in_a_trial_is_the_records(tmp_path: Path) -> None:
         '"""Brittle\n\nBreaks.\n"""\n\n\ndef model(model, *, width: int = 0):\n'
         "    if width:\n        raise ValueError('mine: no luck')\n    return model\n"
     )
-    text = (
-        'title: T\ndatasets: ["digits(train_size=100)"]\narchitectures: ["mlp(width=4)"]\n'
-        "recipes: {r: [brittle, \"tune(space={'brittle.width': [1, 2]}, trials=2)\"]}\nseeds: [0]\n"
-        "training: {epochs: 1}\nmeasure: {runtimes: []}\n"
-    )
+    text = workbench.written("[brittle, \"tune(space={'brittle.width': [1, 2]}, trials=2)\"]", training="epochs: 1")
     (record,) = workbench.run(tmp_path, text, Catalog([tmp_path]))
     assert record.status == "failed"
     assert record.error is not None
@@ -196,10 +192,11 @@ def test_a_space_is_checked_before_anything_is_trained(tmp_path: Path, space: st
 
 
 def test_the_path_to_a_smaller_network_is_told(tmp_path: Path) -> None:
-    text = (
-        'title: T\ndatasets: [digits]\narchitectures: ["mlp(width=64, depth=2)"]\n'
-        'recipes: {r: ["simplify(depths=[1], widths=[32, 16, 1], tolerance=0.1)"]}\nseeds: [0]\n'
-        "training: {epochs: 8, batch_size: 32, learning_rate: 0.01}\nthreads: 1\nmeasure: {runtimes: []}\n"
+    text = workbench.written(
+        '["simplify(depths=[1], widths=[32, 16, 1], tolerance=0.1)"]',
+        dataset="digits",
+        architecture="mlp(width=64, depth=2)",
+        training="epochs: 8, batch_size: 32, learning_rate: 0.01",
     )
     large, small = workbench.run(tmp_path, text)
     path = small.tables["path"]
