@@ -81,8 +81,11 @@ class Facts(Struct, frozen=True):
     needs: tuple[Literal["validation", "pretrained"], ...] = ()
     """What a technique or schedule cannot work without: a part of the data, or a network with weights from elsewhere,
     by the architecture's `weights` or its own."""
-    seeds: Literal["all"] | None = None
-    """`all` for an `after` technique that makes one network out of those of all seeds."""
+    seeds: Literal["all", "first"] | None = None
+    """`all` for an `after` technique that makes one network out of those of all seeds; `first` for a diagnostic that
+    looks at the network of the first seed and fold alone."""
+    figures: tuple[str, ...] = ()
+    """Of a diagnostic: measurements that findings can be about."""
     agrees: tuple[str, ...] = ()
     """`Cell` parameters whose networks must answer the question of the cell's own dataset."""
     varies: tuple[str, ...] = ()
@@ -92,7 +95,7 @@ class Facts(Struct, frozen=True):
     step: Literal["batch", "epoch"] = "batch"
     """Of an optimizer: what a step is taken on, a batch or the whole training part."""
     accepts: tuple[ArtifactFormat, ...] = ("keras",)
-    """Of a runtime: the networks that it runs."""
+    """Of a runtime: the networks that it runs; of a diagnostic that says so: those that it looks into."""
     converts: dict[ArtifactFormat, str] = {}
     """Of a runtime: suffix of the file that its `convert` makes of a network, by the formats that it does not run."""
     light: bool = False
@@ -109,7 +112,7 @@ LITERALS = {
     "schedules": "BACKENDS NEEDS",
     "losses": "BACKENDS TASKS",
     "runtimes": "BACKENDS ACCEPTS CONVERTS LIGHT PACKAGES",
-    "diagnostics": "INPUT TASKS BACKENDS",
+    "diagnostics": "INPUT TASKS BACKENDS ACCEPTS SEEDS FIGURES",
 }
 """The fields of `Facts` that a plugin of each kind may state, in capitals."""
 HISTORY = {"ADDED": dict[str, Any], "FORMERLY": dict[str, str], "ALIASES": dict[str, str]}

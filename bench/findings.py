@@ -90,8 +90,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
     """Test the suite's claims in their order; an expression that cannot be read raises SuiteError."""
-    final = final_records(records)
-    comparisons = [_compare(suite, claim, final) for claim in suite.findings]
+    final, looks = final_records(records), looks_at(records)
+    comparisons = [_compare(suite, claim, final, looks) for claim in suite.findings]
     witnesses: defaultdict[str, list[stats.Group]] = defaultdict(list)
     for found in comparisons:
         if found.pairs is not None:
@@ -118,13 +118,24 @@ def final_records(records: Sequence[Record]) -> dict[RunKey, Record]:
     return final
 
 
-def _compare(suite: SuiteRecord, claim: Claim, final: Mapping[RunKey, Record]) -> Comparison:
+def looks_at(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the newest finished record of each diagnostic, by the digest of the network that it looked at."""
+    found: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in store.newest([record for record in records if record.node == "diagnose" and record.parents]):
+        found[record.parents[0]].append(record)
+    return dict(found)
+
+
+def _compare(
+    suite: SuiteRecord, claim: Claim, final: Mapping[RunKey, Record], looks: Mapping[str, list[Record]]
+) -> Comparison:
     where = f"{suite.name}: finding '{claim.statement}'"
     is_new, is_old = Query(claim.compare, where).matches, Query(claim.against, where).matches
     cells = {cell.cell_id: cell for cell in suite.cells}
     new, old = [], []
     for (cell_id, seed, fold), record in final.items():
-        score = stats.score(record, claim.metric)
+        told = (record, *looks.get(record.artifact.digest if record.artifact else "", ()))
+        score = next((found for one in told if (found := stats.score(one, claim.metric))), None)
         if cell_id not in cells or score is None:
             continue
         for each in suite.seeds if seed is None else [seed]:  # a network from a file stands for all seeds

@@ -13,15 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from bench.limits import (
-    COUNTS,
-    MOST_POINTS,
     MOST_SERIES,
-    PROPORTIONS,
-    ROUNDING,
     Created,
-    Figure,
     Fold,
-    Label,
     Name,
     NotNegative,
     Positive,
@@ -31,8 +25,14 @@ from bench.limits import (
     require_equal_length,
     require_time,
 )
+from bench.measurements import Better as Better
+from bench.measurements import Diagnosis as Diagnosis
+from bench.measurements import Measurement as Measurement
+from bench.measurements import Picture as Picture
+from bench.measurements import Series as Series
+from bench.measurements import Table as Table
 
-SCHEMA = 5
+SCHEMA = 6
 """Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
 an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2
@@ -41,7 +41,6 @@ CELL_HASH = 2
 Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "unsupported"]
 NodeKind = Literal["train", "derive", "measure", "diagnose"]
 ArtifactFormat = Literal["keras", "litert", "onnx"]
-Better = Literal["higher", "lower", "none"]
 
 
 class Use(Struct, frozen=True):
@@ -166,73 +165,6 @@ class MeasureSpec(Struct, frozen=True):
     def name(self) -> str:
         """The runtime as a reader knows it."""
         return self.label or self.runtime.name
-
-
-class Measurement(Struct, frozen=True, omit_defaults=True):
-    """One number with all that is needed to read it."""
-
-    name: str
-    value: Figure
-    unit: str
-    better: Better
-    n: NotNegative | None = None
-    """How many observations stand behind the value: test examples, or timed calls."""
-    low: Figure | None = None
-    high: Figure | None = None
-    """95 % interval: binomial (Wilson) for proportions, Student's over processes for timings."""
-    split: Literal["train", "validation", "test"] | None = None
-    runtime: str | None = None
-    """The `name` of what was measured."""
-    batch_size: Positive | None = None
-    statistic: str | None = None
-    """`p50`, `p90`, `p99`, `mean`, `macro`, …"""
-    class_name: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse an accuracy of 5."""
-        if self.name in PROPORTIONS:
-            require(-ROUNDING <= self.value <= 1 + ROUNDING, f"{self.name} lies between 0 and 1")
-        require(self.name not in COUNTS or self.value >= 0, f"{self.name} is not negative")
-        require(self.low is None or self.high is None or self.low <= self.high, "low is above high")
-
-
-class Series(Struct, frozen=True, omit_defaults=True):
-    """Values along a named axis: a learning curve, a quantile sketch of latencies."""
-
-    name: Label
-    axis: Label
-    """`epoch`, `quantile`, `confidence`, `step`, `stage`, `trial`."""
-    points: Annotated[list[Figure], msgspec.Meta(max_length=MOST_POINTS)]
-    values: Annotated[list[Figure | None], msgspec.Meta(max_length=MOST_POINTS)]
-    unit: str = ""
-    split: str | None = None
-    runtime: str | None = None
-    batch_size: Positive | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse points without values."""
-        require_equal_length(points=self.points, values=self.values)
-
-
-class Diagnosis(Struct, frozen=True):
-    """What a diagnostic found: curves, or a picture."""
-
-    title: str
-    series: Annotated[tuple[Series, ...], msgspec.Meta(max_length=MOST_SERIES)] = ()
-    picture_svg: str | None = None
-
-
-class Table(Struct, frozen=True):
-    """Rows that a technique leaves: the trials of a search, the steps of a simplification."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | Figure | bool | None, ...], ...]
-
-    def __post_init__(self) -> None:
-        """Refuse ragged rows."""
-        for row in self.rows:
-            require_equal_length(columns=self.columns, row=row)
 
 
 class Timing(Struct, frozen=True):
@@ -371,6 +303,8 @@ class Record(Struct, frozen=True, kw_only=True):
     tables: dict[str, Table] = {}
     diagnostics: dict[str, Diagnosis] = {}
     """What a `diagnose` node found, by the diagnostic's name."""
+    watch_faults: dict[str, Fault] = {}
+    """What diagnostics raised that looked on, by their call; the training went on without them."""
 
     def __post_init__(self) -> None:
         """Refuse what would break a reader: dates that are none, parts that do not fit each other."""

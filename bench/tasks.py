@@ -194,6 +194,8 @@ class Task(Struct, frozen=True):
     """Of each parent node, what it made."""
     series: tuple[Series, ...] = ()
     """Curves of the training whose network a `diagnose` node looks at."""
+    fault: Fault | None = None
+    """What the diagnostic of a `diagnose` node raised while it watched that training."""
 
     @property
     def parent(self) -> Artifact | None:
@@ -284,9 +286,14 @@ def record(task: Task, status: Status, **fields: Any) -> Record:
 
 
 def failure(task: Task, status: Status, kind: str, message: str, traceback: str | None = None) -> Record:
-    """Return the record of a node that did not finish; what no file can hold of its texts is spelled out."""
+    """Return the record of a node that did not finish."""
+    return record(task, status, error=fault(kind, message, traceback))
+
+
+def fault(kind: str, message: str, traceback: str | None = None) -> Fault:
+    """Return what went wrong, no longer than a record keeps; what no file can hold of its texts is spelled out."""
     told = traceback and traceback[-MOST_TRACEBACK:].encode(errors="backslashreplace").decode()
-    return record(task, status, error=Fault(type=kind, message=shortened(message, MOST_MESSAGE), traceback=told))
+    return Fault(type=kind, message=shortened(message, MOST_MESSAGE), traceback=told)
 
 
 @cache

@@ -136,8 +136,10 @@ def run(place: Path, text: str, catalog: Catalog = CATALOG, **options: Any) -> l
             known |= {parent: found[parent].artifact for parent in step.node.parents if parent in found}
             if all(known.values()):
                 trained = found.get(step.node.parents[0]) if step.node.diagnostic else None
-                series = trained.series if trained else ()
-                task = local.task_of(step.node, settings, threads=1, parents=known, series=series)
+                if step.node.diagnostic and trained is None:
+                    header = headers[step.node.parents[0]]
+                    trained = header and store.read_file(header.path, Record)
+                task = local.task_of(step.node, settings, threads=1, parents=known, trained=trained)
                 keras.utils.clear_session()  # as a fresh process begins
                 found[name] = worker.execute(task)
                 store.write(place / "results", found[name])

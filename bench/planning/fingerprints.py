@@ -19,6 +19,7 @@ PLUMBING = {
     "disk",
     "errors",
     "measure/hardware",
+    "measurements",
     "planning/fingerprints",
     "records",
     "stats",
@@ -61,7 +62,9 @@ def code_of(card: Card) -> dict[str, str]:
 @cache
 def _code_of(key: str, path: Path) -> tuple[tuple[str, str], ...]:
     found = {key: fingerprint(path)}
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    tree = ast.parse(path.read_bytes())
+    tree.body = [node for node in tree.body if not _is_for_types_alone(node)]
+    for node in ast.walk(tree):
         modules = []
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "bench":
             modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -73,6 +76,10 @@ def _code_of(key: str, path: Path) -> tuple[tuple[str, str], ...]:
             if name and name not in PLUMBING and source != path and source.is_file():
                 found.update(_code_of(name, source))
     return tuple(sorted(found.items()))
+
+
+def _is_for_types_alone(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 @cache

@@ -5,7 +5,7 @@ plugin call resolved and the grid unfolded into cells.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from hashlib import sha256
 from itertools import product
 from math import prod
@@ -179,8 +179,10 @@ def read(path: Path, catalog: Catalog) -> Suite:
         raise source.error(f"no recipe '{baseline}'{nearest(baseline, written.recipes)}", "baseline")
     _bound(source, written)
     kept, excluded = _select(source, written, _grid(source, written, catalog))
+    diagnostics = tuple(_resolve_all(source, catalog, "diagnostics", written.diagnostics, "diagnostics"))
+    seen = {name for use in diagnostics for name in catalog.card("diagnostics", use.name).facts(use).figures}
     for i in range(len(written.findings)):
-        _check_claim(source, written, kept, catalog, i)
+        _check_claim(source, written, kept, catalog, METRICS | seen, i)
     measure = written.measure
     runtimes = _resolve_all(source, catalog, "runtimes", measure.runtimes, "measure", "runtimes")
     return Suite(
@@ -202,7 +204,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
             )
             for runtime in runtimes
         ),
-        diagnostics=tuple(_resolve_all(source, catalog, "diagnostics", written.diagnostics, "diagnostics")),
+        diagnostics=diagnostics,
     )
 
 
@@ -381,10 +383,17 @@ def _select(
     return kept, excluded
 
 
-def _check_claim(source: Located, written: SuiteFile, cells: list[SuiteCell], catalog: Catalog, index: int) -> None:
+def _check_claim(
+    source: Located, written: SuiteFile, cells: list[SuiteCell], catalog: Catalog, metrics: Set[str], index: int
+) -> None:
     claim = written.findings[index]
-    if claim.metric not in METRICS and not catalog.folders:  # a technique of one's own may have figures of its own
-        raise source.error(f"no metric '{claim.metric}'{nearest(claim.metric, METRICS)}", "findings", index, "metric")
+    if claim.metric not in metrics and not catalog.folders:  # a technique of one's own may have figures of its own
+        givers = [
+            card.name for card in catalog.cards("diagnostics") if claim.metric in card.literals.get("FIGURES", ())
+        ]
+        cure = f"; the diagnostic {givers[0]} gives it: diagnostics: [{givers[0]}]" if givers else ""
+        near = cure or nearest(claim.metric, metrics)
+        raise source.error(f"no metric '{claim.metric}'{near}", "findings", index, "metric")
     for side in ("compare", "against"):
         query = Query(getattr(claim, side), f"{source.path}:{source.line('findings', index, side)}")
         runs = product(cells, written.seeds, written.folds)

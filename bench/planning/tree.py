@@ -15,7 +15,7 @@ import msgspec
 from bench.cards import Card
 from bench.catalog import CALLS, Catalog
 from bench.files import contents
-from bench.planning.compatibility import EVALUATED_ON, format_of, is_seeded, unsupported
+from bench.planning.compatibility import EVALUATED_ON, format_of, is_seeded, is_trained, unsupported
 from bench.planning.fingerprints import code_of, core
 from bench.planning.history import History
 from bench.planning.identity import former_ids
@@ -52,9 +52,10 @@ class Tree:
         own = [node.id]
         if node.id in self.reasons:
             return own
-        own += [self._add_diagnosis(node, use) for use in self.suite.diagnostics if self._can_be_seen(use, row.cell)]
         written = self.suite.written
-        if (seed in (None, written.seeds[0]) and fold == written.folds[0]) or written.measure.seeds == "all":
+        is_first = seed in (None, written.seeds[0]) and fold == written.folds[0]
+        own += [self._add_diagnosis(node, use) for use in self.suite.diagnostics if self._looks(use, node, is_first)]
+        if is_first or written.measure.seeds == "all":
             own += [self._add_measure(node, spec) for spec in self.suite.measures if self._accepts(spec, node.cell)]
         return own
 
@@ -74,7 +75,7 @@ class Tree:
             fold=fold,
             code={} if reason else self._code_of(kind, cell, name),
             parents=() if reason else self._parents(kind, cell, seed, fold),
-            watches=tuple(use for use in self.suite.diagnostics if self._watches(use, cell)) if kind == "train" else (),
+            watches=tuple(use for use in self.suite.diagnostics if self._watches(use, kind, cell)),
         )
         self.nodes[run] = node
         if reason:
@@ -170,8 +171,22 @@ class Tree:
             and (facts.backends is None or self.backend in facts.backends)
         )
 
-    def _watches(self, use: Use, cell: Cell) -> bool:
-        return "watch" in self._catalog.card("diagnostics", use.name).doors and self._can_be_seen(use, cell)
+    def _watches(self, use: Use, kind: NodeKind, cell: Cell) -> bool:
+        """Tell whether a diagnostic looks on while a node is executed: it can where a network is trained from new."""
+        is_watcher = "watch" in self._catalog.card("diagnostics", use.name).doors
+        trains = kind == "train" and is_trained(self._catalog.card("architectures", cell.architecture.name))
+        return is_watcher and trains and self._can_be_seen(use, cell)
+
+    def _looks(self, use: Use, network: Node, is_first: bool) -> bool:
+        """Tell whether a diagnostic looks at a network; of one that it should have watched it has nothing to say."""
+        card = self._catalog.card("diagnostics", use.name)
+        facts = card.facts(use)
+        return (
+            self._can_be_seen(use, network.cell)
+            and (is_first or facts.seeds != "first")
+            and ("ACCEPTS" not in card.literals or format_of(self._catalog, network.cell) in facts.accepts)
+            and ("watch" not in card.doors or use in network.watches)
+        )
 
     def _check(self, cell: Cell, name: str) -> str:
         """Return why a cell's plugins cannot go together or an empty string."""

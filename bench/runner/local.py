@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import disk, store
 from bench.errors import BenchError, told
 from bench.planning.plan import Plan
-from bench.records import Artifact, Record, Series, Status, Use
+from bench.records import Artifact, Record, Status, Use
 from bench.runner import outcomes
 from bench.runner.interrupt import Interrupt
 from bench.runner.leases import Leases, News
@@ -79,7 +79,7 @@ class _Execution:
         self._jobs = Jobs(workers, self._interrupt, settings.timeout_s)
         self._timer = Timer(settings, self._jobs, watch)
         self._made: dict[str, Artifact] = {}
-        self._series: dict[str, tuple[Series, ...]] = {}
+        self._trained: dict[str, Record] = {}
         for name, step in plan.steps.items():
             if not step.due and step.record is not None and step.record.artifact is not None:
                 self._made[name] = step.record.artifact
@@ -184,7 +184,7 @@ class _Execution:
         self.records.append(record)
         if record.artifact is not None and (self._settings.home.artifacts / record.artifact.file).exists():
             self._made[node.id] = record.artifact
-            self._series[node.id] = record.series
+            self._trained[node.id] = record
         self._watch.finished(node, record)
 
     def _measures(self, nodes: list[Node]) -> None:
@@ -220,7 +220,7 @@ class _Execution:
         self.records.append(done)
         if done.artifact is not None and done.status == "finished":
             self._made[task.node.id] = done.artifact
-            self._series[task.node.id] = done.series
+            self._trained[task.node.id] = done
         if done.status == "finished":
             shutil.rmtree(task.checkpoints, ignore_errors=True)
         self._watch.finished(task.node, done)
@@ -242,17 +242,19 @@ class _Execution:
 
     def _task(self, node: Node, threads: int) -> Task:
         made = {name: self._made[name] for name in node.parents if name in self._made}
-        return task_of(node, self._settings, threads=threads, parents=made, series=self._curves(node))
+        return task_of(node, self._settings, threads=threads, parents=made, trained=self._training(node))
 
-    def _curves(self, node: Node) -> tuple[Series, ...]:
-        """Return what a `diagnose` node's network left of its training, now or in an earlier run."""
+    def _training(self, node: Node) -> Record | None:
+        """Return the record of the network that a `diagnose` node looks at, of now or of an earlier run."""
         if not node.diagnostic:
-            return ()
+            return None
         parent = node.parents[0]
-        if parent not in self._series:
+        if parent not in self._trained:
             header = self._plan.steps[parent].record
-            self._series[parent] = store.read_file(header.path, Record).series if header and header.path else ()
-        return self._series[parent]
+            if header is None or header.path is None:
+                return None
+            self._trained[parent] = store.read_file(header.path, Record)
+        return self._trained[parent]
 
 
 def task_of(
@@ -261,9 +263,9 @@ def task_of(
     *,
     threads: int,
     parents: dict[str, Artifact] | None = None,
-    series: tuple[Series, ...] = (),
+    trained: Record | None = None,
 ) -> Task:
-    """Return what a worker must know to execute a node."""
+    """Return what a worker must know to execute a node; `trained` is the record of what a `diagnose` node looks at."""
     return Task(
         node=node,
         suite=settings.suite,
@@ -274,5 +276,6 @@ def task_of(
         threads=threads,
         backend=settings.backend,
         parents=parents or {},
-        series=series,
+        series=trained.series if trained else (),
+        fault=trained.watch_faults.get(str(node.diagnostic)) if trained else None,
     )

@@ -151,4 +151,4 @@ def _parts(kind: str, row: Row) -> list[Use]:
             return [cell.training.loss]
         case "runtimes":
             return [record.measure.runtime for record in row.measures if record.measure]
-    return [Use(name=name) for name in row.diagnoses]
+    return [Use(name=name) for name in row.looks]

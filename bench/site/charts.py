@@ -20,6 +20,10 @@ class Line(Struct, frozen=True):
     x: tuple[float, ...]
     y: tuple[float | None, ...]
     seed: int | None = None
+    """Of the run that it is of; none of a mean, or where only one run is shown."""
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    """Ends of the band around it, as many as there are points, or none."""
 
 
 class Lines(Struct, frozen=True, tag=True):
@@ -28,6 +32,10 @@ class Lines(Struct, frozen=True, tag=True):
     x_label: str
     y_label: str
     lines: tuple[Line, ...]
+    runs: tuple[Line, ...] = ()
+    """Those that the curves are means of; they stand in the CSV file alone."""
+    points: bool = False
+    """Draw points that no line joins."""
     percent: bool = False
     """Write the y axis in percent; the values stay proportions."""
     log_y: bool = False
@@ -102,9 +110,12 @@ def table(chart: Chart) -> str:
 def _rows(chart: Chart) -> list[list[Any]]:
     match chart:
         case Lines():
-            head = [["curve", "seed", chart.x_label, chart.y_label]]
+            banded = any(line.low for line in chart.lines)
+            head = [["curve", "seed", chart.x_label, chart.y_label, *(["low", "high"] if banded else [])]]
             return head + [
-                [line.label, line.seed, x, y] for line in chart.lines for x, y in zip(line.x, line.y, strict=True)
+                [line.label, line.seed, x, y, *band]
+                for line in (*chart.lines, *chart.runs)
+                for x, y, band in zip(line.x, line.y, _bands(line, banded), strict=True)
             ]
         case Scatter():
             head = [["label", chart.x_label, chart.y_label, "low", "high", "on_frontier"]]
@@ -116,3 +127,10 @@ def _rows(chart: Chart) -> list[list[Any]]:
                 for e in (*chart.rows, *chart.more)
                 for d in [e.difference]
             ]
+
+
+def _bands(line: Line, banded: bool) -> list[list[float | None]]:
+    """Return the ends of the band at each point, empty cells where there is none."""
+    if not banded:
+        return [[] for _ in line.x]
+    return [[*ends] for ends in zip(line.low, line.high, strict=True)] if line.low else [[None, None] for _ in line.x]

@@ -57,18 +57,23 @@ def _orphans(reading: store.Reading) -> list[str]:
     ]
 
 
-def _pictures(reading: store.Reading) -> tuple[dict[str, str], list[str]]:
-    """Return what may be published of each diagnostic's picture, by the picture, and a line for each that may not."""
-    clean: dict[str, str] = {}
+def _pictures(reading: store.Reading) -> tuple[dict[str | bytes, str], list[str]]:
+    """Return what may be published of each diagnostic's pictures, by the picture, and a line for each that may not.
+
+    Drawings are SVG; of rasters the PNG file is given in base 64.
+    """
+    clean: dict[str | bytes, str] = {}
     problems = []
     for record in reading.records:
         for name, diagnosis in record.diagnostics.items():
-            if diagnosis.picture_svg:
-                try:
+            place = reading.paths.get(id(record), record.cell_id)
+            try:
+                if diagnosis.picture_svg:
                     clean[diagnosis.picture_svg] = safe.picture(diagnosis.picture_svg)
-                except RecordError as error:
-                    place = reading.paths.get(id(record), record.cell_id)
-                    problems.append(f"{place}: picture of the diagnostic {name[:60]!r}: {error}; left out")
+                for picture in diagnosis.pictures:
+                    clean[picture.png] = safe.raster(picture.png)
+            except RecordError as error:
+                problems.append(f"{place}: picture of the diagnostic {name[:60]!r}: {error}; left out")
     return clean, problems
 
 

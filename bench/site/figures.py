@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from bench.records import Diagnosis, Record, Series
+from bench import stats
+from bench.records import Record, Series
 from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
 from bench.site.model import Board
@@ -16,8 +17,6 @@ MOST_EFFECTS = 40
 
 PROGRESS = ("epoch", "step", "stage", "trial")
 """Axes along which a training goes on."""
-MOST_NAMED = 3
-"""Curves of a diagnostic that its text alternative names."""
 
 
 def trade_off(board: Board, index: int) -> Figure | None:
@@ -99,8 +98,13 @@ def recipe_effects(suite: SuiteRecord, board: Board, index: int) -> Figure | Non
 
 
 def learning_curves(row: Row) -> list[Figure]:
-    """Return one figure for each quantity that was recorded during training."""
-    curves = [(record, series) for record in row.models for series in record.series if series.axis in PROGRESS]
+    """Return one figure for each quantity that a training tells of itself."""
+    curves = [
+        (record, series)
+        for record in row.models
+        for series in record.series
+        if series.axis in PROGRESS and series.watcher is None
+    ]
     kinds = dict.fromkeys((series.name, series.axis) for _, series in curves)
     return [
         _curves(name, axis, [(record, one) for record, one in curves if (one.name, one.axis) == (name, axis)])
@@ -110,28 +114,56 @@ def learning_curves(row: Row) -> list[Figure]:
 
 def _curves(name: str, axis: str, curves: list[tuple[Record, Series]]) -> Figure:
     percent = name in words.SHARES
-    lines = tuple(
+    runs = tuple(
         Line(label=series.split or name, x=tuple(series.points), y=tuple(series.values), seed=record.seed)
         for record, series in curves
     )
+    lines = _means(runs, percent) or runs
     last: dict[str, list[float]] = {}
     for line in lines:
         last.setdefault(line.label, []).extend([value for value in line.y if value is not None][-1:])
     ends = ", ".join(f"{words.number(sum(v) / len(v), percent)} ({label})" for label, v in last.items() if v)
     unit = curves[0][1].unit
-    runs = len({(record.seed, record.fold) for record, _ in curves})
+    n = len({(record.seed, record.fold) for record, _ in curves})
+    band = f"Mean of {words.plural(n, 'run')} with the 95 % band of the mean over seeds (Student’s t); no smoothing."
     return Figure(
         name=f"{axis}-{slug(name)}",
         title=f"{name.capitalize()} by {axis}",
         finding=f"Mean {name} at the last {axis}: {ends}.",
-        caption=f"One line for each of {words.plural(runs, 'run')}; no smoothing.",
+        caption=band if lines is not runs else f"One line for each of {words.plural(n, 'run')}; no smoothing.",
         chart=Lines(
             x_label=axis,
             y_label=f"{name} (%)" if percent else f"{name} ({unit})" if unit not in {"", "1"} else name,
             lines=lines,
+            runs=runs if lines is not runs else (),
             percent=percent,
         ),
     )
+
+
+def _means(runs: tuple[Line, ...], percent: bool) -> tuple[Line, ...]:
+    """Return the mean of each label's runs with its 95 % band; nothing where there are too few, or they differ."""
+    found = []
+    for label in dict.fromkeys(run.label for run in runs):
+        own = [run for run in runs if run.label == label]
+        whole = all(run.x == own[0].x and None not in run.y for run in own)
+        if len(own) < stats.FEWEST_SEEDS or not whole:
+            return ()
+        points = [
+            stats.mean_interval([value or 0.0 for value in values])
+            for values in zip(*(run.y for run in own), strict=True)
+        ]
+        lows, highs = [point.low or 0.0 for point in points], [point.high or 0.0 for point in points]
+        found.append(
+            Line(
+                label=label,
+                x=own[0].x,
+                y=tuple(point.value for point in points),
+                low=tuple(max(low, 0.0) if percent else low for low in lows),
+                high=tuple(min(high, 1.0) if percent else high for high in highs),
+            )
+        )
+    return tuple(found)
 
 
 def latencies(row: Row) -> Figure | None:
@@ -167,45 +199,6 @@ def latencies(row: Row) -> Figure | None:
             "the mean of the processes in which it was timed."
         ),
         chart=Lines(x_label="percentile of calls", y_label="latency (ms, logarithmic)", lines=lines, log_y=True),
-    )
-
-
-def diagnosis(name: str, found: Diagnosis) -> Figure | None:
-    """Return the curves of a diagnostic, or None where it has none."""
-    if not any(series.points for series in found.series):
-        return None
-    names = list(dict.fromkeys(series.name for series in found.series))
-    splits = {series.split for series in found.series}
-    values = [value for series in found.series for value in series.values if value is not None]
-    percent = all(series.unit == "1" for series in found.series) and all(0 <= value <= 1 for value in values)
-    axis, unit = found.series[0].axis, found.series[0].unit
-    lines = tuple(
-        Line(
-            label=f"{series.name}, {series.split}" if len(splits) > 1 else series.name,
-            x=tuple(series.points),
-            y=tuple(series.values),
-        )
-        for series in found.series
-        if series.points
-    )
-    named = [
-        f"{line.label}: {words.number(line.y[0], percent)} at {axis} {line.x[0]:g}, "
-        f"{words.number(line.y[-1], percent)} at {line.x[-1]:g}"
-        for line in lines[:MOST_NAMED]
-    ]
-    others = f", and {words.plural(len(lines) - MOST_NAMED, 'other curve')}" if len(lines) > MOST_NAMED else ""
-    what = names[0] if len(names) == 1 else "value"
-    return Figure(
-        name=f"diagnostic-{slug(name)}",
-        title=found.title,
-        finding=f"{'; '.join(named)}{others}.",
-        caption="The network of the first seed.",
-        chart=Lines(
-            x_label=axis,
-            y_label=f"{what} (%)" if percent else f"{what} ({unit})" if unit not in {"", "1"} else what,
-            lines=lines,
-            percent=percent,
-        ),
     )
 
 

@@ -14,6 +14,7 @@ from bench.records import Record, Use
 from bench.site import figures
 from bench.site.charts import Figure
 from bench.site.deployments import machine
+from bench.site.diagnoses import exhibits
 from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
 from bench.site.safe import slug
@@ -127,20 +128,22 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
 
 
 def cell(
-    view: SuiteView, board: Board, row: Row, reading: Reading, makers: dict[str, Record], pictures: dict[str, str]
+    view: SuiteView,
+    board: Board,
+    row: Row,
+    reading: Reading,
+    makers: dict[str, Record],
+    pictures: dict[str | bytes, str],
 ) -> Page:
     """Return a cell's page.
 
     `makers` is the record that made each artifact, by digest; `pictures` is what may be published
-    of each diagnostic's picture, by the picture as recorded.
+    of each diagnostic's pictures, by the picture as recorded.
     """
     shown = row.models[0] if row.models else None
     commit = shown.provenance.commit if shown else None
     latency = figures.latencies(row)
-    diagnoses = [
-        (found, figures.diagnosis(name, found), f"diagnostic-{slug(name)}.svg" if found.picture_svg in pictures else "")
-        for name, found in row.diagnoses.items()
-    ]
+    diagnoses = exhibits(row, pictures)
     charts = figures.learning_curves(row)
     return Page(
         path=cell_path(view.suite.name, row.cell.cell_id),
@@ -170,8 +173,9 @@ def cell(
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
         },
-        figures=(*charts, *([latency] if latency else []), *(chart for _, chart, _ in diagnoses if chart)),
-        files={file: pictures[found.picture_svg] for found, _, file in diagnoses if file and found.picture_svg},
+        figures=(*charts, *([latency] if latency else []), *(chart for one in diagnoses for chart in one.charts)),
+        files={f"{one.name}.json": one.data for one in diagnoses}
+        | {f"{one.name}.svg": one.drawing for one in diagnoses if one.drawing},
     )
 
 

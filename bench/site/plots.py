@@ -17,6 +17,8 @@ PALETTE = tuple(seaborn.color_palette("colorblind", 6).as_hex())
 """Told apart with every common kind of colour blindness; the page's style sheet tunes them for light and dark."""
 STYLES = ("-", "--", ":", "-.")
 """A seventh curve has the first colour and the second style."""
+MARKERS, SYMBOLS = ("o", "^", "s"), ("●", "▲", "■")
+"""The same of points, and as they are written."""
 TIP = "tip"
 """Begins the id of each point that can have a tooltip; its place in the chart follows."""
 WIDTH_IN = 5.0
@@ -108,7 +110,7 @@ def _plain(value: float) -> str:
 
 def _lines(chart: Lines) -> Canvas:
     labels = list(dict.fromkeys(line.label for line in chart.lines))
-    widest_in = min(LETTER_IN * max(map(len, labels), default=0), LABELS_IN)
+    widest_in = min(LETTER_IN * (max(map(len, labels), default=0) + 2 * chart.points), LABELS_IN)
     axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + widest_in)
     log_y = chart.log_y and any(y and y > 0 for line in chart.lines for y in line.y)
     if log_y:
@@ -117,31 +119,41 @@ def _lines(chart: Lines) -> Canvas:
     ends: dict[str, list[float]] = {}
     for line in chart.lines:
         index = labels.index(line.label)
+        colour, turn = PALETTE[index % len(PALETTE)], index // len(PALETTE)
         axes.plot(
             [_drawable(x) for x in line.x],
             [_drawable(y) for y in line.y],
-            color=PALETTE[index % len(PALETTE)],
-            linestyle=STYLES[index // len(PALETTE) % len(STYLES)],
+            color=colour,
+            linestyle="none" if chart.points else STYLES[turn % len(STYLES)],
             linewidth=1.0 if faint else 1.6,
-            marker="o" if len(line.x) == 1 else None,
+            marker=MARKERS[turn % len(MARKERS)] if chart.points or len(line.x) == 1 else None,
+            markersize=3 if chart.points else None,
         )
+        if line.low:
+            low, high = ([_drawable(end) for end in ends] for ends in (line.low, line.high))
+            axes.fill_between([_drawable(x) for x in line.x], low, high, color=colour, alpha=0.18, linewidth=0)
         ends.setdefault(line.label, []).extend([y for y in map(_drawable, line.y) if isfinite(y)][-1:])
     _limits(axes, 0.02, 0.06)
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
     _x_axis(axes, chart.x_label, _linear(axes.get_xlim(), whole=whole), _plain)
     y_ticks = _logarithmic(axes.get_ylim()) if log_y else _linear(axes.get_ylim())
     _y_axis(axes, chart.y_label, y_ticks, words.percent if chart.percent else _plain)
-    means = {label: sum(values) / len(values) for label, values in ends.items() if values}
-    _label_ends(axes, means, {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(labels)})
+    if chart.points:  # which end nowhere: their labels are a legend, from the top
+        places = {label: 1.0 - 1e-9 * index for index, label in enumerate(labels)}
+        texts = [f"{SYMBOLS[index // len(PALETTE) % len(SYMBOLS)]} {label}" for index, label in enumerate(labels)]
+    else:
+        x_end, to_share = axes.get_xlim()[1], axes.transData + axes.transAxes.inverted()
+        means = {label: sum(values) / len(values) for label, values in ends.items() if values}
+        places = {label: float(to_share.transform((x_end, end))[1]) for label, end in means.items()}
+        texts = labels
+    colours = {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(labels)}
+    _label(axes, places, dict(zip(labels, texts, strict=True)), colours)
     return _canvas(axes)
 
 
-def _label_ends(axes: Axes, ends: dict[str, float], colours: dict[str, str]) -> None:
-    """Write each label where its curves end, or beside that where two would touch."""
-    x_end = axes.get_xlim()[1]
+def _label(axes: Axes, places: dict[str, float], texts: dict[str, str], colours: dict[str, str]) -> None:
+    """Write each label at its height, 0–1, right of the axes, or beside that where two would touch."""
     gap = 1.25 * FONT_PT * _pixels(axes) / axes.bbox.height
-    to_share = axes.transData + axes.transAxes.inverted()
-    places = {label: float(to_share.transform((x_end, end))[1]) for label, end in ends.items()}
     ordered = sorted(places, key=lambda label: places[label])
     for below, label in pairwise(ordered):
         places[label] = max(places[label], places[below] + gap)
@@ -150,7 +162,7 @@ def _label_ends(axes: Axes, ends: dict[str, float], colours: dict[str, str]) -> 
         places[label] = min(places[label], limit)
         limit = places[label] - gap
         text = axes.text(
-            1.015, places[label], _short(label, LABELS_IN), transform=axes.transAxes, va="center", weight="bold"
+            1.015, places[label], _short(texts[label], LABELS_IN), transform=axes.transAxes, va="center", weight="bold"
         )
         text.set_color(colours[label])
 

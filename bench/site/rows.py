@@ -8,13 +8,26 @@ from typing import Literal
 from msgspec import Struct
 
 from bench import findings, stats, store
-from bench.records import Diagnosis, Record
+from bench.records import Diagnosis, Measurement, Record, Use
 from bench.site.deployments import Deployment, join
 from bench.stats import Interval, Prior, Runs, Scale, Score
 from bench.suite_record import SuiteCell
 
 RunKey = tuple[int | None, int]
 """Seed and fold."""
+
+
+class Look(Struct, frozen=True):
+    """What a diagnostic found of a cell."""
+
+    found: Diagnosis
+    """Of the first network that it looked at."""
+    seed: int | None
+    """Of that network."""
+    test: str
+    """Fingerprint of the test part."""
+    measured: dict[str, tuple[Measurement, ...]]
+    """Its figures, of every network."""
 
 
 class Metric(Struct, frozen=True):
@@ -113,15 +126,26 @@ class Row(Struct, frozen=True, dict=True):
         return max(same, key=lambda timing: timing.throughput or 0.0)
 
     @cached_property
-    def diagnoses(self) -> dict[str, Diagnosis]:
-        """Return what diagnostics found of the first network, by name; older ones stand in its own record."""
-        if not self.models or not self.models[0].artifact:
-            return {}
-        found = dict(self.models[0].diagnostics)
-        for record in self.records:
-            if record.node == "diagnose" and record.parents == (self.models[0].artifact.digest,):
-                found |= record.diagnostics
-        return found
+    def looks(self) -> dict[str, Look]:
+        """Return what each diagnostic found of the first network that it looked at, by name.
+
+        Older diagnoses stand in the network's own record. One diagnostic of several settings is
+        told apart by its call.
+        """
+        by_network = findings.looks_at(self.records)
+        shown: dict[str, Look] = {}
+        uses: dict[str, Use | None] = {}
+        for model in self.models:
+            own = by_network.get(model.artifact.digest if model.artifact else "", ())
+            for record in (*sorted(own, key=lambda record: record.created), model):
+                for name, found in record.diagnostics.items():
+                    use = record.diagnostic
+                    label = name if use is None or uses.setdefault(name, use) == use else str(use)
+                    if label not in shown:
+                        shown[label] = Look(found, record.seed, record.data.test_fingerprint if record.data else "", {})
+                    for m in record.measurements if use else ():
+                        shown[label].measured[m.name] = (*shown[label].measured.get(m.name, ()), m)
+        return shown
 
     @property
     def comparable(self) -> list[Deployment]:

@@ -4,14 +4,18 @@ Records come by pull request, so every string in them is hostile until it went t
 through a template, which escapes.
 """
 
+import io
 import re
+import zlib
+from base64 import b64encode
 from hashlib import sha256
 from typing import TypeVar
 from xml.parsers import expat
 
+from PIL import Image
 from py_svg_hush import filter_svg
 
-from bench.errors import RecordError
+from bench.errors import RecordError, first_line
 
 LONGEST_NAME = 100
 """More than any cell's id has, less than a file system takes."""
@@ -19,6 +23,8 @@ LONGEST_LINE = 500
 LARGEST_PICTURE = 2_000_000
 DEEPEST_PICTURE = 50
 """The sanitizer indents, so that what it returns grows with the square of the depth."""
+LONGEST_SIDE = 1024
+"""Pixels of a raster that a browser is asked to hold."""
 RASTER = {"image": ["png", "jpeg", "webp"]}
 PLAIN = re.compile(rf"[a-z0-9_-]{{1,{LONGEST_NAME}}}")
 RESERVED = frozenset({"index", "readme"})
@@ -59,6 +65,24 @@ def picture(svg: str) -> str:
         return filter_svg(svg.encode(), RASTER).decode()
     except (ValueError, expat.ExpatError) as error:  # ValueError is the sanitizer's
         raise RecordError(f"no SVG that can be read: {error}") from error
+
+
+def raster(png: bytes) -> str:
+    """Return a PNG drawn anew, so that it holds pixels and nothing else, in base 64; raise RecordError for none."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            if max(image.size) > LONGEST_SIDE:
+                raise RecordError(f"{image.size[0]} × {image.size[1]} pixels; at most {LONGEST_SIDE} a side")
+            image.load()
+            out = io.BytesIO()
+            kept = {"transparency": image.info["transparency"]} if "transparency" in image.info else {}
+            clean = Image.frombytes(image.mode, image.size, image.tobytes())
+            if image.palette:
+                clean.putpalette(image.palette)
+            clean.save(out, "PNG", **kept)
+            return b64encode(out.getvalue()).decode()
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+        raise RecordError(f"no PNG that can be read: {first_line(error)}") from error
 
 
 def _refuse_depth(svg: str) -> None:

@@ -1,5 +1,6 @@
 """Numbers as a reader sees them: percent, units with prefixes, no more digits than are known."""
 
+import re
 from math import floor, isfinite, log10
 
 from bench.stats import Interval
@@ -155,6 +156,12 @@ def measured(name: str, unit: str, value: float | None) -> str:
         case "1":
             return number(value, True) if name in SHARES else compact(value) if name == "parameters" else number(value)
     return number(value) if value is None else f"{number(value)}{NBSP}{unit}".strip()
+
+
+def named(name: str) -> str:
+    """Return a measurement's name as words: `epochs_to_90` as `Epochs to 90 %`."""
+    text = re.sub(r"_to_(\d+)$", rf" to \1{NBSP}%", name).replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 def plural(n: int, noun: str) -> str:

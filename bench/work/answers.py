@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from bench.errors import PluginError, shortened
+from bench.limits import MOST_DIAGNOSIS_BYTES
 from bench.records import Diagnosis
 from bench.work.data import Learn
 from bench.work.training import Product
@@ -55,8 +56,14 @@ def _is_figure(figure: Any) -> bool:
 
 
 def _diagnosis(answer: Any) -> bool:
+    """Tell whether a record can hold a diagnosis: bare numbers, all finite, and not too many of them."""
     try:
-        return isinstance(answer, Diagnosis) and bool(msgspec.json.decode(msgspec.json.encode(answer), type=Diagnosis))
+        if not isinstance(answer, Diagnosis):
+            return False
+        text = msgspec.json.encode(answer)
+        values = [value for one in answer.series for value in (*one.points, *one.values) if value is not None]
+        told = msgspec.json.decode(text, type=Diagnosis)
+        return bool(told) and len(text) <= MOST_DIAGNOSIS_BYTES and all(math.isfinite(value) for value in values)
     except (TypeError, ValueError):
         return False
 
@@ -88,7 +95,11 @@ WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("optimizers", "optimizer"): _OPTIMIZER,
     ("schedules", "callbacks"): (_callbacks, "a list of Keras callbacks"),
     ("losses", "loss"): _NUMBERS,
-    ("diagnostics", "diagnose"): (_diagnosis, "a bench.records.Diagnosis, its curves plain numbers (array.tolist())"),
+    ("diagnostics", "diagnose"): (
+        _diagnosis,
+        "a bench.records.Diagnosis, its numbers plain (array.tolist()) and finite, "
+        f"of at most {MOST_DIAGNOSIS_BYTES:,} bytes as JSON",
+    ),
     ("diagnostics", "watch"): (callable, "a function that returns the series at the end"),
 }
 """By kind and door: what fits, and how it is called. Networks and datasets are looked at where they are built."""

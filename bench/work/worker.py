@@ -5,7 +5,6 @@ Whatever goes wrong with a node becomes its record; only a fault of the machine 
 time limit) is left to the runner to record. Heavy: imported in worker processes alone.
 """
 
-import re
 import shutil
 import sys
 import time
@@ -22,20 +21,21 @@ import msgspec
 import numpy as np
 
 from bench import disk, store
-from bench.cards import KINDS
-from bench.catalog import PACKAGE, Catalog
-from bench.errors import BenchError, DataError, Diverged, Unsupported, first_line, shortened
+from bench.catalog import Catalog
+from bench.errors import DataError, Diverged, Unsupported, first_line
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
-from bench.records import Artifact, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
+from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
 from bench.runner.process import visible
 from bench.tasks import FRAMEWORKS, Progress, Task, failure, provenance, record, versions
 from bench.work import data, decoded, deployment, evaluation, network, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
+from bench.work.faults import cause
 from bench.work.recipe import Recipe
 from bench.work.trained import Trained
+from bench.work.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Made:
     tables: dict[str, Table] = field(default_factory=dict)
     jit_compile: bool | None = None
     stages: tuple[training.Stage, ...] = ()
+    watching: Watching | None = None
 
 
 def execute(task: Task) -> Record:
@@ -69,26 +70,7 @@ def execute(task: Task) -> Record:
         except Exception as error:
             traceback.print_exc()
             status: Status = "out_of_memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-            return failure(task, status, *_cause(error, task.plugins), traceback.format_exc())
-
-
-def _cause(error: Exception, plugins: tuple[Path, ...]) -> tuple[str, str]:
-    """Return the type of what went wrong, and its message with the plugin's line, if it was a plugin's."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    kind, message = type(error).__name__, first_line(error)
-    if isinstance(error, BenchError):  # which says its place
-        return kind, message
-    if lines and lines[0] == "in user code:":  # TensorFlow has traced it, and quotes what was raised last
-        frames += [(file, int(line)) for file, line in re.findall(r'File "([^"]+)", line (\d+)', str(error))]
-        kind, _, message = lines[-1].partition(": ")
-        message = shortened(message)
-    for file, line in reversed(frames):
-        for folder in (*plugins, PACKAGE):
-            inside = Path(file).relative_to(folder) if Path(file).is_relative_to(folder) else Path()
-            if inside.parts and inside.parts[0] in KINDS:
-                return kind, f"{inside}:{line}: {kind}: {message}"
-    return kind, message
+            return failure(task, status, *cause(error, task.plugins), traceback.format_exc())
 
 
 def prepare(task: Task) -> Path:
@@ -150,6 +132,7 @@ def _train_or_derive(task: Task) -> Record:
         series=made.series,
         tables=made.tables,
         watched=node.watches,
+        watch_faults=made.watching.faults if made.watching else {},
         confusion=judged.confusion,
         correct=judged.correct,
         layers=layers,
@@ -165,25 +148,24 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
             raise Unsupported(reason)
         model = recipe.build(learn)
         trainer = recipe.trainer(learn, task.node.seed or 0, _reporter(task), checkpoints, task.home.features)
-        own = len(trainer.callbacks)
-        watched = [recipe.bound("diagnostics", use, "watch")(trainer) for use in task.node.watches]
-        trainer.watching = trainer.callbacks[own:]
+        watching = Watching(recipe, task, trainer)
     with phases("fit"):
         takeover = next(recipe.doors("fit"), None)
         product = takeover(trainer, model) if takeover else trainer.fit(model)
     phases.seconds["fit"] += checkpoints.resumed_s
+    phases.move(watching.seconds, "fit", "watch")
     with phases("save"):
         trained = network.main_head(product.network)
         artifact = disk.patiently(lambda: network.save(trained, task.home.artifacts), _tell)
-    series = (*product.series, *(one for tell in watched for one in tell()))
     return Made(
         artifact=artifact,
         described=trained,
         figures=_figures(product),
-        series=series,
+        series=(*product.series, *watching.series()),
         tables=product.tables,
         jit_compile=training.jit_compile(),
         stages=product.stages,
+        watching=watching,
     )
 
 
@@ -257,6 +239,8 @@ def _diagnose(task: Task) -> Record:
     """Let a diagnostic look at a finished network."""
     phases, catalog, use = Phases(), Catalog(task.plugins), task.node.diagnostic
     assert use is not None and task.parent is not None
+    if task.fault:
+        return record(task, "failed", error=task.fault)
     training.begin(task.node.cell.training, task.node.seed)
     with phases("load"):
         split = _split(task, catalog)
@@ -268,14 +252,15 @@ def _diagnose(task: Task) -> Record:
             file=task.home.artifacts / task.parent.file,
             series=task.series,
         )
-        found = recipe.bound("diagnostics", use, "diagnose")(outcome)
+        found: Diagnosis = recipe.bound("diagnostics", use, "diagnose")(outcome)
     return record(
         task,
         "finished",
         provenance=provenance(task, device=device()),
         phases_s=phases.seconds,
         data=data.describe(split),
-        diagnostics={use.name: found},
+        measurements=found.measurements,
+        diagnostics={use.name: msgspec.structs.replace(found, measurements=())},
     )
 
 
@@ -387,6 +372,12 @@ class Phases:
     def __init__(self) -> None:
         """Start with no phase."""
         self.seconds: dict[str, float] = {}
+
+    def move(self, seconds: float, source: str, target: str) -> None:
+        """Count a part of one phase as another."""
+        if seconds:
+            self.seconds[source] = round(max(self.seconds[source] - seconds, 0.0), 4)
+            self.seconds[target] = round(self.seconds.get(target, 0.0) + seconds, 4)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:

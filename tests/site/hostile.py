@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
-from bench.records import Data, Diagnosis, Fault, Record, Series, Table, Use
+from bench.records import Data, Diagnosis, Fault, Measurement, Picture, Record, Series, Table, Use
 from bench.suite_record import Claim, Exclusion, SuiteRecord
 
 KINDS = (Record, SuiteRecord, DatasetRecord)
@@ -32,12 +32,15 @@ PICTURE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" onload="alert(1)"><script>alert(1)</script>'
     '<a href="javascript:alert(1)"><rect width="9" height="9"/></a></svg>'
 )
+RASTER = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNkZ2BiYAAAADUAC6RaRLsAAAAASUVORK5CYII="
+)
 JOINED = frozenset(
     {
         *("cell_id", "suite", "created", "parents", "digest", "formerly", "correct", "samples", "picture_svg"),
         *("node", "status", "format", "outputs", "better", "split", "validity", "profile", "precision", "expect"),
         *("statistic", "axis", "compare", "against", "metric", "recipe", "baseline", "recipes", "dataset", "name"),
-        "file",
+        *("file", "watcher", "chart", "png", "marks"),
     }
 )
 """Fields by which records find each other or their readers: poisoned one by one, since else nothing is shown."""
@@ -189,6 +192,7 @@ def _whole(record: Record) -> Record:
     seen: Data | None = record.data
     measure = record.measure and factory.replace(record.measure, label="litert(fast)")
     curve = Series("accuracy", "epoch", [1.0, 2.0], [0.5, 0.6], unit="1", split="train", runtime="litert")
+    looked = Series("hidden", "epoch", [1.0, 2.0], [0.5, 0.6], chart="gradient norm", watcher="gradients")
     return factory.replace(
         record,
         provenance=factory.replace(of, hardware=hardware),
@@ -196,11 +200,20 @@ def _whole(record: Record) -> Record:
         measure=measure,
         watched=(Use("calibration"),),
         sitting="one evening",
-        series=(*record.series, curve),
+        series=(*record.series, curve, looked),
         tables={"trials": Table("Trials", ("what", "value"), (("first", 1.0), ("second", None)))},
+        watch_faults={"units": Fault("ValueError", "odd", "Traceback …")},
         diagnostics={
             "calibration": Diagnosis(
-                "Calibration", (Series("right", "confidence", [0.5], [0.5], unit="1", split="test"),), PICTURE
+                "Calibration",
+                (Series("right", "confidence", [0.5], [0.5], unit="1", split="test", chart="How sure"),),
+                PICTURE,
+                note="As it is.",
+                marks="points",
+                pictures=(Picture(RASTER, "the surest", 3),),
+                columns=("one", "other"),
+                tables=(Table("Steps", ("what", "value"), (("first", 1.0),)),),
+                measurements=(Measurement("sureness", 0.5, "1", "higher", n=3, split="test"),),
             )
         },
     )

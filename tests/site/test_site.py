@@ -11,8 +11,10 @@ from urllib.parse import unquote
 
 import factory
 import msgspec
+import numpy as np
 import pytest
 import sample_suites
+from scipy import stats as scipy_stats
 
 from bench import stats, store
 from bench.catalog import Catalog
@@ -217,8 +219,13 @@ def test_data_of_a_chart_are_those_of_the_records() -> None:
     row = model.view(suite, records).boards[0].rows[0]
     figure = next(figure for figure in figures.learning_curves(row) if figure.name == "epoch-loss")
     lines = charts.table(figure.chart).splitlines()
-    assert lines[0] == "curve,seed,epoch,loss (nat)"
-    assert len(lines) == 1 + 2 * 3 * 10
+    assert lines[0] == "curve,seed,epoch,loss (nat),low,high"
+    assert len(lines) == 1 + 2 * (1 + 3) * 10, "mean and three runs, of training and validation"
+    (mean,) = [line.split(",") for line in lines if line.startswith("train,,10.0,")]
+    runs = [float(line.split(",")[3]) for line in lines if re.match(r"train,\d,10\.0,", line)]
+    assert float(mean[3]) == pytest.approx(sum(runs) / 3)
+    half = scipy_stats.t.ppf(0.975, 2) * np.std(runs, ddof=1) / 3**0.5
+    assert float(mean[5]) - float(mean[3]) == pytest.approx(half)
 
 
 def test_timings_of_two_machines_are_never_mixed() -> None:

@@ -1,8 +1,9 @@
 """Records of strangers: no text in them becomes a script, an address, a path or a fault."""
 
+import io
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
@@ -11,7 +12,10 @@ from typing import Any
 
 import hostile
 import html5lib
+import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bench.catalog import Catalog
 from bench.site import build, safe
@@ -20,7 +24,7 @@ from bench.site.safe import slug
 
 FOREIGN = {"iframe", "object", "embed", "base", "frame", "foreignObject", "animate", "set"}
 ADDRESSES = {"href", "src", "action", "formaction", "{http://www.w3.org/1999/xlink}href", "srcset", "data", "poster"}
-GOOD_ADDRESS = re.compile(r"(https?://|data:image/webp;base64,|[\w./~#-]*$)")
+GOOD_ADDRESS = re.compile(r"(https?://|data:image/(webp|png);base64,|[\w./~#-]*$)")
 GOOD_ID = re.compile(r"[A-Za-z_][\w.:-]*")
 
 
@@ -113,7 +117,7 @@ def test_hostile_keys_are_shown_as_texts(tmp_path: Path, kind: str) -> None:
     site = gather(tmp_path, Catalog())
     check(site)
     names = [name for page in site.pages.values() for name in page.files if "diagnostic" in name]
-    assert sorted(name.rpartition(".")[2] for name in names) == ["csv", "csv", "svg", "svg"]
+    assert Counter(name.rpartition(".")[2] for name in names) == {"csv": 2, "svg": 2, "json": 2}
     assert all(slug(text) in name for name in names)
 
 
@@ -149,6 +153,43 @@ def test_a_picture_that_is_none_is_named_and_left_out(tmp_path: Path) -> None:
     assert all("picture of the diagnostic 'calibration'" in problem for problem in site.problems)
     pictures = [name for page in site.pages.values() for name in page.files if name.endswith(".svg")]
     assert ["quantize" in name for name in pictures] == [True]  # the other cell's alone
+
+
+def test_a_raster_that_is_none_is_named_and_left_out(tmp_path: Path) -> None:
+    of = files()
+    huge, animated = io.BytesIO(), io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(huge, "PNG")
+    Image.new("L", (2, 2)).save(animated, "GIF")
+    cut = hostile.RASTER[:45]
+    bombs = (huge.getvalue(), animated.getvalue(), cut, b"\x89PNG\r\n\x1a\n" + 1000 * b"A")
+    places = [f"demo/cell/train-s{seed}.json" for seed in range(3)] + ["demo/cell/diagnose.json"]
+    for place, bomb in zip(places, bombs, strict=True):
+        of[place]["diagnostics"]["calibration"]["pictures"][0]["png"] = b64encode(bomb[:20_000]).decode()
+    hostile.write(tmp_path, of)
+    site = gather(tmp_path, Catalog())
+    assert len(site.problems) == 4
+    assert all("picture of the diagnostic 'calibration'" in problem for problem in site.problems)
+    cell = next(page for path, page in site.pages.items() if path.startswith("suites/demo/digits-mlp-"))
+    assert list(faults(cell.html)) == []
+
+
+def test_a_raster_is_drawn_anew() -> None:
+    """What stands behind the pixels, a script say, is left behind."""
+    out = io.BytesIO()
+    words = PngInfo()
+    words.add_text("Comment", "<script>alert(1)</script>")
+    picture = Image.fromarray(np.arange(9, dtype=np.uint8).reshape(3, 3))
+    picture.save(out, "PNG", pnginfo=words, transparency=4)
+    clean = b64decode(safe.raster(out.getvalue() + b"<script>"))
+    assert b"script" not in clean
+    again = Image.open(io.BytesIO(clean))
+    assert np.array_equal(np.asarray(again), np.asarray(picture))
+    assert again.info["transparency"] == 4
+    colours = Image.new("RGB", (4, 4), (9, 8, 7)).quantize(4)
+    out = io.BytesIO()
+    colours.save(out, "PNG")
+    redrawn = Image.open(io.BytesIO(b64decode(safe.raster(out.getvalue()))))
+    assert redrawn.convert("RGB").getpixel((0, 0)) == (9, 8, 7)
 
 
 @pytest.mark.slow

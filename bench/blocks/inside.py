@@ -1,0 +1,77 @@
+"""What stands inside a network: the layers that hold weights, those that activate, and what they put out."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+T = TypeVar("T")
+
+RECTIFIERS = frozenset({"relu", "relu6", "leaky_relu", "prelu", "elu"})
+"""Activations of which a unit that never rises above zero is dead: it hands on nothing, or next to nothing."""
+SATURATING = {"sigmoid": (0.05, 0.95), "tanh": (-0.9, 0.9)}
+"""Activations that go flat, and beyond which outputs: of both, where the slope is under a fifth of the steepest."""
+_LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "PReLU": "prelu", "ELU": "elu"}
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Return at most so many of the items, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+
+
+def weighted(network: keras.Model) -> list[layers.Layer]:
+    """Return the layers that learn a kernel, from the input to the answer, nested ones unfolded."""
+    found: list[layers.Layer] = []
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            found += weighted(layer)
+        elif kernels(layer):
+            found.append(layer)
+    return found
+
+
+def kernels(layer: layers.Layer) -> list[keras.Variable]:
+    """Return a layer's trainable weights but for offsets and scales."""
+    return [variable for variable in layer.trainable_variables if len(variable.shape) > 1]
+
+
+def activation_of(layer: layers.Layer) -> str:
+    """Return the name of a layer's activation function; empty for a layer that has none."""
+    if type(layer).__name__ in _LAYERS:
+        return _LAYERS[type(layer).__name__]
+    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    return "" if name == "linear" else name
+
+
+def activating(network: keras.Model) -> list[layers.Layer]:
+    """Return the layers with an activation function, from the input to the answer, that stand in the graph once."""
+    return [layer for layer in network.layers if activation_of(layer) and _stands_once(layer)]
+
+
+def outputs_of(network: keras.Model, chosen: Sequence[layers.Layer], x: NDArray[Any]) -> list[Floats]:
+    """Return what layers put out for examples, in use and not in training, each (n, …)."""
+    model = keras.Model(network.inputs, [layer.output for layer in chosen], name="inside")
+    found: list[list[Floats]] = []
+    for begin in range(0, len(x), 128):
+        batch = keras.ops.convert_to_tensor(x[begin : begin + 128].astype(np.float32))
+        outputs = keras.tree.flatten(model(batch, training=False))
+        found.append([keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")) for one in outputs])
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def units(outputs: Floats) -> Floats:
+    """Return outputs as (values, units): of a map every place is one more value of its unit."""
+    return outputs.reshape(-1, outputs.shape[-1])
+
+
+def _stands_once(layer: layers.Layer) -> bool:
+    try:
+        return isinstance(layer.output, keras.KerasTensor)
+    except (AttributeError, ValueError):  # of a layer that is used twice
+        return False

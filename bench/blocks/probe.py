@@ -1,0 +1,175 @@
+"""Looking on: a network after its epochs, on a few training examples.
+
+Diagnostics that watch ask a `Probe` for what they want to know; all share its looks, so that the
+costly parts, gradients and activations, are computed once. A look changes nothing: it is taken at
+copies of the weights, and what it draws it draws from generators of its own.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.blocks import inside, slopes
+
+if TYPE_CHECKING:
+    from bench.work.training import Trainer
+
+SAMPLE = 128
+"""Examples of the training part, the same for all seeds."""
+MOST_LOOKS = 16
+"""A longer training is looked at so often, evenly spread, and before its first epoch."""
+MOST_LAYERS = 8
+"""Of a deeper network so many are shown, evenly spread, the first and the last among them."""
+Question = Callable[["Look"], Any]
+"""What a diagnostic wants to know: maps a look to plain data (numbers, words, arrays, lists and dicts of these)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A network at the end of an epoch.
+
+    Attributes:
+        epoch: How many epochs are done; 0 before the first.
+        model: What is trained: called with examples and labels it adds its losses.
+        x: Examples as the dataset has them, (n, …).
+        labels: Theirs, (n,).
+        slope: Maps trainable weights, other variables, examples and labels to the loss's gradients.
+    """
+
+    epoch: int
+    model: Any
+    x: NDArray[Any]
+    labels: NDArray[Any]
+    slope: Callable[..., list[Any]]
+
+    @property
+    def network(self) -> keras.Model:
+        """The network that is trained."""
+        network: keras.Model = self.model.network
+        return network
+
+    @cached_property
+    def gradients(self) -> dict[str, float]:
+        """Norm of the gradient of each layer's kernels, by the layer's name, from the input to the answer."""
+        trainable, others = self.model.trainable_variables, self.model.non_trainable_variables
+        found = self.slope([v.value for v in trainable], [v.value for v in others], self.x, self.labels)
+        by_path = {v.path: keras.ops.convert_to_numpy(one) for v, one in zip(trainable, found, strict=True)}
+        return {
+            layer.name: _norm([by_path[kernel.path] for kernel in inside.kernels(layer)])
+            for layer in inside.weighted(self.network)
+        }
+
+    @cached_property
+    def activations(self) -> dict[str, NDArray[np.float32]]:
+        """Outputs of some activating layers, by name, in use and not in training."""
+        chosen = inside.evenly(inside.activating(self.network), MOST_LAYERS)
+        if not chosen:
+            return {}
+        outputs = inside.outputs_of(self.network, chosen, self.x)
+        return {layer.name: one for layer, one in zip(chosen, outputs, strict=True)}
+
+    @cached_property
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The kernels of each layer, by its name, as one long array."""
+        return {
+            layer.name: np.concatenate(
+                [np.asarray(keras.ops.convert_to_numpy(k)).ravel() for k in inside.kernels(layer)]
+            )
+            for layer in inside.weighted(self.network)
+        }
+
+
+class Probe(keras.callbacks.Callback):
+    """Takes the looks of a training; all that it has learned is plain, so that a training that was killed keeps it."""
+
+    def __init__(self, trainer: "Trainer") -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+        """How many epochs were done at each look."""
+        self.told: dict[str, list[Any]] = {}
+        """What each question was answered, look by look."""
+        self.seconds: list[float] = []
+        """What each epoch has taken, with the validation part and without looks."""
+        self._begun = 0.0
+        self._trainer = trainer
+        self._questions: dict[str, Question] = {}
+        self._failed: dict[str, Exception] = {}
+        self._slope: tuple[Any, Callable[..., list[Any]]] | None = None
+        epochs = trainer.settings.epochs
+        self._wanted = inside.evenly(range(epochs + 1), MOST_LOOKS + 1)
+
+    @classmethod
+    def of(cls, trainer: "Trainer") -> "Probe":
+        """Return the trainer's probe, which all diagnostics share."""
+        found = [callback for callback in trainer.callbacks if isinstance(callback, cls)]
+        if not found:
+            found.append(cls(trainer))
+            trainer.callbacks.append(found[0])
+        return found[0]
+
+    def ask(self, name: str, question: Question) -> None:
+        """Ask a question at each look."""
+        self._questions[name] = question
+
+    def answers(self, name: str) -> dict[int, Any]:
+        """Return what a question was answered, by the number of epochs done; raise what it raised."""
+        if name in self._failed:
+            raise self._failed[name]
+        return dict(zip(self.epochs, self.told.get(name, []), strict=True))
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Look at the untrained network."""
+        if not self.epochs:
+            self._look(0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the network, if it is time."""
+        self.seconds = [*self.seconds[:epoch], time.perf_counter() - self._begun]
+        if epoch + 1 in self._wanted or self.model.stop_training:
+            self._look(epoch + 1)
+
+    def _look(self, epoch: int) -> None:
+        learn = self._trainer.learn.train
+        rows = np.random.default_rng(0).permutation(len(learn))[:SAMPLE]
+        x, labels = learn.x[rows], learn.y[rows]
+        if self.model.network.input_shape[1:] != x.shape[1:]:
+            return  # the head alone, on features that were computed once
+        if self._slope is None or self._slope[0] is not self.model:
+            self._slope = self.model, slopes.gradient(_loss_of(self.model))
+        labels = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32)
+        look = Look(epoch, self.model, x, labels, self._slope[1])
+        kept = [i for i, seen in enumerate(self.epochs) if seen < epoch]  # a stage may begin anew
+        self.epochs = [self.epochs[i] for i in kept] + [epoch]
+        for name, question in self._questions.items():
+            told = self.told.get(name, [])
+            answer = None
+            if name not in self._failed:
+                try:
+                    answer = question(look)
+                except Exception as error:  # the question's fault, and no other's
+                    self._failed[name] = error
+            self.told[name] = [told[i] for i in kept] + [answer]
+
+
+def _loss_of(model: Any) -> Callable[..., Any]:
+    """Return the loss that is minimized, with all that techniques add to it, as a function of the weights."""
+
+    def loss(trainable: list[Any], others: list[Any], x: Any, labels: Any) -> Any:
+        *_, losses = model.stateless_call(trainable, others, (x, labels), training=True, return_losses=True)
+        return sum(losses)
+
+    return loss
+
+
+def _norm(arrays: list[NDArray[np.float32]]) -> float:
+    return float(np.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays)))

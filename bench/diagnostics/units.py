@@ -1,0 +1,109 @@
+"""Units: which are dead, which are saturated?
+
+A unit of a rectifier (ReLU and its kin) that never rises above zero is dead: nothing is learned
+through it, of leaky kinds hardly anything. A sigmoid or tanh is saturated where it is flat, its
+slope under a fifth of the steepest: outside 0.05 to 0.95, outside −0.9 to 0.9. By layer and epoch
+on 128 training examples, and of the finished network on the test part.
+
+Paper: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural
+networks, AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.blocks import inside
+from bench.blocks.probe import MOST_LAYERS, SAMPLE, Look, Probe
+from bench.errors import Unsupported
+from bench.records import Diagnosis, Measurement, Series, Table
+from bench.work.evaluation import Outcome
+
+if TYPE_CHECKING:
+    from bench.work.training import Trainer
+
+FIGURES = ("dead_units", "saturated_outputs")
+MOST_EXAMPLES = 500
+DEAD, SATURATED = "dead units", "saturated outputs"
+
+
+def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
+    """Note the shares of each layer, look by look."""
+    probe = Probe.of(trainer)
+
+    def question(look: Look) -> dict[str, list[object]]:
+        kinds = {layer.name: inside.activation_of(layer) for layer in inside.activating(look.network)}
+        shares = {name: share_of(kinds[name], outputs) for name, outputs in look.activations.items()}
+        return {name: list(found) for name, found in shares.items() if found}
+
+    probe.ask("units", question)
+    return lambda: curves(probe.answers("units"))
+
+
+def share_of(activation: str, outputs: NDArray[np.float32]) -> tuple[str, float] | None:
+    """Return what can go wrong with a layer and the share where it has, 0–1; None for other activations."""
+    values = inside.units(outputs)
+    if activation in inside.RECTIFIERS:
+        return DEAD, float((values.max(axis=0) <= 0).mean())
+    if activation in inside.SATURATING:
+        low, high = inside.SATURATING[activation]
+        return SATURATED, float(((values < low) | (values > high)).mean())
+    return None
+
+
+def curves(told: dict[int, dict[str, list[object]]]) -> tuple[Series, ...]:
+    """Return the share of each layer by epoch."""
+    found = []
+    for name in dict.fromkeys(name for answer in told.values() for name in answer):
+        seen = [(epoch, answer[name]) for epoch, answer in told.items() if name in answer]
+        found.append(
+            Series(
+                name=name,
+                axis="epoch",
+                points=[float(epoch) for epoch, _ in seen],
+                values=[round(float(str(share)), 4) for _, (_, share) in seen],
+                unit="1",
+                split="train",
+                chart=str(seen[0][1][0]),
+            )
+        )
+    return tuple(found)
+
+
+def diagnose(outcome: Outcome) -> Diagnosis:
+    """Return the curves, and the shares of the finished network, layer by layer and of all together."""
+    x = outcome.split.test.x[:MOST_EXAMPLES]
+    layers = inside.activating(outcome.network)
+    rows, sizes = [], []
+    for layer in layers:  # one after the other, since all maps of a deep network together fill the memory
+        (outputs,) = inside.outputs_of(outcome.network, [layer], x)
+        found = share_of(inside.activation_of(layer), outputs)
+        if found:
+            rows.append((layer.name, inside.activation_of(layer), *found))
+            sizes.append(outputs.shape[-1])
+    if not rows:
+        raise Unsupported("no layer has an activation whose units die or saturate")
+    figures = []
+    for name, kind in zip(FIGURES, (DEAD, SATURATED), strict=True):
+        shares = [(share, size) for (*_, of, share), size in zip(rows, sizes, strict=True) if of == kind]
+        if shares:
+            mean = float(np.average([share for share, _ in shares], weights=[size for _, size in shares]))
+            figures.append(Measurement(name, mean, "1", "lower"))
+    shown = inside.evenly(list(zip(rows, sizes, strict=True)), 20)
+    note = f"Curves: on {SAMPLE} training examples, at most {MOST_LAYERS} layers. Table: on {len(x):,} test examples"
+    note += f", {len(shown)} of {len(rows)} layers." if len(shown) < len(rows) else "."
+    return Diagnosis(
+        "Units",
+        series=tuple(one for one in outcome.series if one.chart in {DEAD, SATURATED}),
+        note=note,
+        tables=(
+            Table(
+                "Units of the finished network",
+                ("layer", "activation", "units", "what", "share"),
+                tuple((name, kind, size, what, round(share, 4)) for (name, kind, what, share), size in shown),
+            ),
+        ),
+        measurements=tuple(figures),
+    )
