@@ -41,6 +41,12 @@ def kernels(layer: layers.Layer) -> list[keras.Variable]:
     return [variable for variable in layer.trainable_variables if len(variable.shape) > 1]
 
 
+def numbers(variable: keras.Variable) -> Floats:
+    """Return a variable's values."""
+    found: Floats = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable, "float32"))
+    return found
+
+
 def activation_of(layer: layers.Layer) -> str:
     """Return the name of a layer's activation function; empty for a layer that has none."""
     if type(layer).__name__ in _LAYERS:

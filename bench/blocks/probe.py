@@ -78,9 +78,7 @@ class Look:
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The kernels of each layer, by its name, as one long array."""
         return {
-            layer.name: np.concatenate(
-                [np.asarray(keras.ops.convert_to_numpy(k)).ravel() for k in inside.kernels(layer)]
-            )
+            layer.name: np.concatenate([inside.numbers(kernel).ravel() for kernel in inside.kernels(layer)])
             for layer in inside.weighted(self.network)
         }
 

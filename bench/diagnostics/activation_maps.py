@@ -40,7 +40,7 @@ def diagnose(outcome: Outcome, *, images: int = 4, layers: int = 6) -> Diagnosis
         for maps in found:
             one = rasters.shrunk(maps[row], SIDE)
             liveliest = np.argsort(-one.std(axis=(0, 1)), kind="stable")[:MAPS]
-            pictures.append(Picture(rasters.sheet([one[..., i] for i in sorted(liveliest)], 2)))
+            pictures.append(Picture(rasters.sheet([one[..., i] for i in sorted(liveliest)], min(len(liveliest), 2))))
     shapes = [f"{layer.name} ({' × '.join(map(str, layer.output.shape[1:]))})" for layer in chosen]
     left_out = f"; {len(with_maps) - len(chosen)} further layers are left out" if len(with_maps) > len(chosen) else ""
     return Diagnosis(

@@ -29,7 +29,7 @@ def diagnose(outcome: Outcome, *, most: int = 64) -> Diagnosis:
     if not found:
         raise Unsupported("no layer of the network has kernels")
     layer = found[0]
-    kernels = _as_maps(np.asarray(inside.kernels(layer)[0]), outcome.split.test.x.shape[1:])
+    kernels = _as_maps(inside.numbers(inside.kernels(layer)[0]), outcome.split.test.x.shape[1:])
     shown = inside.evenly(range(kernels.shape[-1]), most)
     maps = [kernels[..., i] for i in shown]
     columns = math.ceil(math.sqrt(len(maps)))

@@ -290,3 +290,29 @@ def test_a_diagnosis_of_schema_1_stands_in_the_networks_own_record(place: Path) 
     assert set(statuses(planned(place, text)).values()) == {"cached"}, "of the same network, made again"
     other = planned(place, text.replace("[calibration]", '["calibration(bins=5)"]'))
     assert set(statuses(other).values()) == {"new"}, "with other parameters it says something else"
+
+
+def test_a_diagnostic_is_asked_where_it_can_answer(place: Path) -> None:
+    """Of LiteRT's files nobody sees the inside; pictures are of the first seed; none watches what is derived."""
+    text = (
+        'title: T\ndatasets: [digits]\narchitectures: ["mlp(width=4)"]\nseeds: [3, 1]\n'
+        "recipes: {baseline: [], pruned: [prune], quantized: [quantize]}\nmeasure: {runtimes: []}\n"
+        "diagnostics: [calibration, saliency, gradients]\n"
+    )
+    (place / "demo.yaml").write_text(text)
+    made = plan.make(suite.read(place / "demo.yaml", Catalog()), Catalog(), place / "results", place / "artifacts")
+    asked: dict[tuple[str, str], list[int | None]] = {}
+    for step in made.steps.values():
+        if step.node.diagnostic:
+            last = step.node.cell.techniques[-1].name if step.node.cell.techniques else "baseline"
+            asked.setdefault((step.node.diagnostic.name, last), []).append(step.node.seed)
+    assert asked == {
+        ("calibration", "baseline"): [3, 1],
+        ("calibration", "prune"): [3, 1],
+        ("calibration", "quantize"): [3, 1],
+        ("saliency", "baseline"): [3],
+        ("saliency", "prune"): [3],
+        ("gradients", "baseline"): [3, 1],
+    }
+    watching = {(step.node.kind, *map(str, step.node.watches)) for step in made.steps.values()}
+    assert watching == {("train", "gradients"), ("derive",), ("diagnose",)}
