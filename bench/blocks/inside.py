@@ -1,7 +1,8 @@
 """What stands inside a network: the layers that hold weights, those that activate, and what they put out."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -47,22 +48,42 @@ def numbers(variable: keras.Variable) -> Floats:
     return found
 
 
-def activation_of(layer: layers.Layer) -> str:
-    """Return the name of a layer's activation function; empty for a layer that has none."""
+def activation_of(layer: Any) -> str:
+    """Return the name of a layer's activation function; empty for one that has none, as most operations."""
     if type(layer).__name__ in _LAYERS:
         return _LAYERS[type(layer).__name__]
     name = getattr(getattr(layer, "activation", None), "__name__", "linear")
     return "" if name == "linear" else name
 
 
-def activating(network: keras.Model) -> list[layers.Layer]:
-    """Return the layers with an activation function, from the input to the answer, that stand in the graph once."""
-    return [layer for layer in network.layers if activation_of(layer) and _stands_once(layer)]
+class Place(NamedTuple):
+    """Where an activation stands in a network."""
+
+    name: str
+    """Of its layer."""
+    activation: str
+    tensor: keras.KerasTensor
+    """What comes out there."""
 
 
-def outputs_of(network: keras.Model, chosen: Sequence[layers.Layer], x: NDArray[Any]) -> list[Floats]:
-    """Return what layers put out for examples, in use and not in training, each (n, …)."""
-    model = keras.Model(network.inputs, [layer.output for layer in chosen], name="inside")
+def activating(network: keras.Model) -> list[Place]:
+    """Return where a network has activation functions, from the input to the answer; a layer used twice is left out.
+
+    The tensors are those of this very graph: a layer that a technique has taken over from another
+    one knows its first alone.
+    """
+    nodes = [node for depth in sorted(network._nodes_by_depth, reverse=True) for node in network._nodes_by_depth[depth]]
+    often = Counter(id(node.operation) for node in nodes)
+    return [
+        Place(node.operation.name, activation_of(node.operation), node.outputs[0])
+        for node in nodes
+        if activation_of(node.operation) and often[id(node.operation)] == 1
+    ]
+
+
+def outputs_of(network: keras.Model, chosen: Sequence[Place], x: NDArray[Any]) -> list[Floats]:
+    """Return what comes out at places of a network for examples, in use and not in training, each (n, …)."""
+    model = keras.Model(network.inputs, [place.tensor for place in chosen], name="inside")
     found: list[list[Floats]] = []
     for begin in range(0, len(x), 128):
         batch = keras.ops.convert_to_tensor(x[begin : begin + 128].astype(np.float32))
@@ -74,10 +95,3 @@ def outputs_of(network: keras.Model, chosen: Sequence[layers.Layer], x: NDArray[
 def units(outputs: Floats) -> Floats:
     """Return outputs as (values, units): of a map every place is one more value of its unit."""
     return outputs.reshape(-1, outputs.shape[-1])
-
-
-def _stands_once(layer: layers.Layer) -> bool:
-    try:
-        return isinstance(layer.output, keras.KerasTensor)
-    except (AttributeError, ValueError):  # of a layer that is used twice
-        return False

@@ -40,6 +40,7 @@ class Look:
         x: Examples as the dataset has them, (n, …).
         labels: Theirs, (n,).
         slope: Maps trainable weights, other variables, examples and labels to the loss's gradients.
+        before: The weights at the last look.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class Look:
     x: NDArray[Any]
     labels: NDArray[Any]
     slope: Callable[..., list[Any]]
+    before: dict[str, NDArray[np.float32]]
 
     @property
     def network(self) -> keras.Model:
@@ -72,7 +74,7 @@ class Look:
         if not chosen:
             return {}
         outputs = inside.outputs_of(self.network, chosen, self.x)
-        return {layer.name: one for layer, one in zip(chosen, outputs, strict=True)}
+        return {place.name: one for place, one in zip(chosen, outputs, strict=True)}
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -81,6 +83,16 @@ class Look:
             layer.name: np.concatenate([inside.numbers(kernel).ravel() for kernel in inside.kernels(layer)])
             for layer in inside.weighted(self.network)
         }
+
+    @cached_property
+    def moved(self) -> dict[str, float]:
+        """How far the kernels of each layer have moved since the last look, as a share of their norm there."""
+        found = {}
+        for name, weights in self.weights.items():
+            if name in self.before and self.before[name].shape == weights.shape:
+                size = _norm([self.before[name]])
+                found[name] = _norm([weights - self.before[name]]) / size if size else 0.0
+        return found
 
 
 class Probe(keras.callbacks.Callback):
@@ -94,6 +106,8 @@ class Probe(keras.callbacks.Callback):
         """What each question was answered, look by look."""
         self.seconds: list[float] = []
         """What each epoch has taken, with the validation part and without looks."""
+        self.weights: dict[str, NDArray[np.float32]] = {}
+        """Those at the last look, where one asked for them."""
         self._begun = 0.0
         self._trainer = trainer
         self._questions: dict[str, Question] = {}
@@ -145,7 +159,7 @@ class Probe(keras.callbacks.Callback):
         if self._slope is None or self._slope[0] is not self.model:
             self._slope = self.model, slopes.gradient(_loss_of(self.model))
         labels = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32)
-        look = Look(epoch, self.model, x, labels, self._slope[1])
+        look = Look(epoch, self.model, x, labels, self._slope[1], self.weights)
         kept = [i for i, seen in enumerate(self.epochs) if seen < epoch]  # a stage may begin anew
         self.epochs = [self.epochs[i] for i in kept] + [epoch]
         for name, question in self._questions.items():
@@ -157,6 +171,8 @@ class Probe(keras.callbacks.Callback):
                 except Exception as error:  # the question's fault, and no other's
                     self._failed[name] = error
             self.told[name] = [told[i] for i in kept] + [answer]
+        if "weights" in vars(look):
+            self.weights = look.weights
 
 
 def _loss_of(model: Any) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ to the answer.
 Paper: M. Zeiler and R. Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, https://arxiv.org/abs/1311.2901
 """
 
+import keras
 import numpy as np
 
 from bench.blocks import inside, rasters
@@ -25,23 +26,24 @@ MAPS, SIDE = 4, 24
 def diagnose(outcome: Outcome, *, images: int = 4, layers: int = 6) -> Diagnosis:
     """Return a row of pictures for each image."""
     names, test = outcome.split.facts.classes, outcome.split.test
-    with_maps = [layer for layer in inside.activating(outcome.network) if _is_map(layer.output.shape)]
+    network = keras.Model(outcome.network.inputs, outcome.network.outputs[0])  # of a Sequential one, its graph
+    with_maps = [place for place in inside.activating(network) if _is_map(place.tensor.shape)]
     if not with_maps:
         raise Unsupported("no layer of the network puts out maps")
     chosen = inside.evenly(with_maps, layers)
-    places = rasters.fixed_set(outcome.split, images)
-    found = inside.outputs_of(outcome.network, chosen, test.x[places])
+    examples = rasters.fixed_set(outcome.split, images)
+    found = inside.outputs_of(network, chosen, test.x[examples])
     pictures = []
-    for row, place in enumerate(places):
-        answer = names[int(outcome.outputs[place, : len(names)].argmax())]
-        truth = names[int(test.y[place])]
+    for row, example in enumerate(examples):
+        answer = names[int(outcome.outputs[example, : len(names)].argmax())]
+        truth = names[int(test.y[example])]
         caption = truth if answer == truth else f"{truth}, taken for {answer}"
-        pictures.append(Picture(rasters.example(test.x[place]), caption, place))
+        pictures.append(Picture(rasters.example(test.x[example]), caption, example))
         for maps in found:
             one = rasters.shrunk(maps[row], SIDE)
             liveliest = np.argsort(-one.std(axis=(0, 1)), kind="stable")[:MAPS]
             pictures.append(Picture(rasters.sheet([one[..., i] for i in sorted(liveliest)], min(len(liveliest), 2))))
-    shapes = [f"{layer.name} ({' × '.join(map(str, layer.output.shape[1:]))})" for layer in chosen]
+    shapes = [f"{place.name} ({' × '.join(map(str, place.tensor.shape[1:]))})" for place in chosen]
     left_out = f"; {len(with_maps) - len(chosen)} further layers are left out" if len(with_maps) > len(chosen) else ""
     return Diagnosis(
         "Activation maps",

@@ -3,7 +3,7 @@
 The norm of the gradient of each layer's kernels, before the first epoch and after later ones, of
 the loss that is minimized, on 128 training examples. Where the first layers' gradients are orders
 of magnitude below the last's they vanish; where they grow, they explode. Beside it how far each
-layer's kernels have moved in the epochs before, as a share of their norm.
+layer's kernels have moved since the look before, as a share of their norm.
 
 Paper: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural
 networks, AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html
@@ -12,8 +12,6 @@ networks, AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from bench.blocks.inside import evenly
 from bench.blocks.probe import MOST_LAYERS, SAMPLE, Look, Probe
@@ -31,17 +29,10 @@ NORM, MOVED = "gradient norm", "change of the weights"
 def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
     """Note the norms and the movement of each layer, look by look."""
     probe = Probe.of(trainer)
-    before: dict[str, np.ndarray] = {}
 
     def question(look: Look) -> dict[str, list[float]]:
-        moved = {}
-        for name, weights in look.weights.items():
-            if name in before and before[name].shape == weights.shape:
-                size = float(np.linalg.norm(before[name]))
-                moved[name] = [float(np.linalg.norm(weights - before[name])) / size if size else 0.0]
-        before.clear()
-        before.update(look.weights)
-        return {name: [norm, *moved.get(name, [])] for name, norm in look.gradients.items()}
+        moved = look.moved
+        return {name: [norm, *([moved[name]] if name in moved else [])] for name, norm in look.gradients.items()}
 
     probe.ask("gradients", question)
     return lambda: curves(probe.answers("gradients"))

@@ -12,6 +12,7 @@ networks, AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
     probe = Probe.of(trainer)
 
     def question(look: Look) -> dict[str, list[object]]:
-        kinds = {layer.name: inside.activation_of(layer) for layer in inside.activating(look.network)}
+        kinds = {place.name: place.activation for place in inside.activating(look.network)}
         shares = {name: share_of(kinds[name], outputs) for name, outputs in look.activations.items()}
         return {name: list(found) for name, found in shares.items() if found}
 
@@ -75,13 +76,15 @@ def curves(told: dict[int, dict[str, list[object]]]) -> tuple[Series, ...]:
 def diagnose(outcome: Outcome) -> Diagnosis:
     """Return the curves, and the shares of the finished network, layer by layer and of all together."""
     x = outcome.split.test.x[:MOST_EXAMPLES]
-    layers = inside.activating(outcome.network)
+    network = keras.Model(outcome.network.inputs, outcome.network.outputs[0])  # of a Sequential one, its graph
     rows, sizes = [], []
-    for layer in layers:  # one after the other, since all maps of a deep network together fill the memory
-        (outputs,) = inside.outputs_of(outcome.network, [layer], x)
-        found = share_of(inside.activation_of(layer), outputs)
+    for place in inside.activating(
+        network
+    ):  # one after the other, since all maps of a deep network together fill the memory
+        (outputs,) = inside.outputs_of(network, [place], x)
+        found = share_of(place.activation, outputs)
         if found:
-            rows.append((layer.name, inside.activation_of(layer), *found))
+            rows.append((place.name, place.activation, *found))
             sizes.append(outputs.shape[-1])
     if not rows:
         raise Unsupported("no layer has an activation whose units die or saturate")
