@@ -42,8 +42,8 @@ def _of_tensorflow(function: Function) -> Callable[..., list[Tensor]]:
         with tf.GradientTape() as tape:
             tape.watch(leaves)
             value = function(leaves, *others)
-        found: list[Tensor] = tape.gradient(value, leaves, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return found
+        found = tape.gradient(value, leaves, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(one) for one in found]  # of a lookup it gives the rows alone
 
     return slope
 

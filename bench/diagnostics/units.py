@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FIGURES = ("dead_units", "saturated_outputs")
 MOST_EXAMPLES = 500
+AT_ONCE = 4
+"""Layers whose outputs are held at once: those of a whole deep network would fill the memory."""
 DEAD, SATURATED = "dead units", "saturated outputs"
 
 
@@ -77,15 +79,14 @@ def diagnose(outcome: Outcome) -> Diagnosis:
     """Return the curves, and the shares of the finished network, layer by layer and of all together."""
     x = outcome.split.test.x[:MOST_EXAMPLES]
     network = keras.Model(outcome.network.inputs, outcome.network.outputs[0])  # of a Sequential one, its graph
+    places = inside.activating(network)
     rows, sizes = [], []
-    for place in inside.activating(
-        network
-    ):  # one after the other, since all maps of a deep network together fill the memory
-        (outputs,) = inside.outputs_of(network, [place], x)
-        found = share_of(place.activation, outputs)
-        if found:
-            rows.append((place.name, place.activation, *found))
-            sizes.append(outputs.shape[-1])
+    for begin in range(0, len(places), AT_ONCE):
+        chosen = places[begin : begin + AT_ONCE]
+        for place, outputs in zip(chosen, inside.outputs_of(network, chosen, x), strict=True):
+            if found := share_of(place.activation, outputs):
+                rows.append((place.name, place.activation, *found))
+                sizes.append(outputs.shape[-1])
     if not rows:
         raise Unsupported("no layer has an activation whose units die or saturate")
     figures = []

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import store
+from bench.catalog import Catalog
 from bench.records import Record
 
 HERE = Path(__file__).parent
@@ -128,6 +129,30 @@ def speed() -> list[Row]:
     return found
 
 
+def watching() -> list[Row]:
+    """Set trainings that all diagnostics watch beside the same ones that none does: seconds of training and looking."""
+    names = [card.name for card in Catalog().cards("diagnostics") if "watch" in card.doors]
+    found = []
+    for architecture in ("mlp", "custom_cnn(width=16, depth=2)", "resnet8"):
+        spent = {}
+        for diagnostics in ([], names):
+            text = (
+                f'title: W\ndatasets: [digits]\narchitectures: ["{architecture}"]\nseeds: [0, 1, 2]\nthreads: 1\n'
+                "training: {epochs: 40, batch_size: 32}\nmeasure: {runtimes: []}\n"
+                f"diagnostics: [{', '.join(diagnostics)}]\n"
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "watched.yaml"
+                path.write_text(text)
+                _, records = suite(str(path), Path(folder))
+            phases = [record.phases_s for record in records if record.node == "train"]
+            spent[bool(diagnostics)] = sum(one["fit"] + one.get("watch", 0.0) for one in phases) / len(phases)
+        found.append(
+            row(f"40 epochs of {architecture} under {len(names)} pairs of eyes (s)", spent[False], spent[True])
+        )
+    return found
+
+
 def memory() -> list[Row]:
     """Compare the peak memory of trainings on as many images as CIFAR-10 has."""
     plain, harness = (trained(how, "mlp(width=8)", 50_000, "tensorflow")[1] for how in ("plain", "harness"))
@@ -184,6 +209,7 @@ FIGURES: dict[str, Callable[[], list[Row]]] = {
     "start": start,
     "cells": cells,
     "suites": suites,
+    "watching": watching,
     "memory": memory,
     "speed": speed,
 }
