@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.blocks import inside, slopes
+from bench.work.network import MAIN
 
 if TYPE_CHECKING:
     from bench.work.training import Trainer
@@ -55,6 +56,14 @@ class Look:
         """The network that is trained."""
         network: keras.Model = self.model.network
         return network
+
+    @cached_property
+    def outputs(self) -> NDArray[np.float32]:
+        """The network's answers to the examples, in use and not in training, (n, outputs)."""
+        found = self.network(keras.ops.convert_to_tensor(self.x.astype(np.float32)), training=False)
+        found = found[MAIN] if isinstance(found, dict) else found
+        answers: NDArray[np.float32] = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
+        return answers
 
     @cached_property
     def gradients(self) -> dict[str, float]:

@@ -54,9 +54,9 @@ def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
     probe = Probe.of(trainer)
 
     def question(look: Look) -> float:
-        outputs = ops.cast(look.network(ops.convert_to_tensor(look.x.astype(np.float32)), training=False), "float32")
-        y = encoded(ops.convert_to_tensor(look.labels), trainer.facts)
-        losses = np.asarray(ops.convert_to_numpy(trainer.loss(ops.convert_to_tensor(look.x), y, outputs)), np.float64)
+        x, labels, outputs = (ops.convert_to_tensor(array) for array in (look.x, look.labels, look.outputs))
+        losses = ops.convert_to_numpy(trainer.loss(ops.cast(x, "float32"), encoded(labels, trainer.facts), outputs))
+        losses = losses.astype(np.float64)
         return float(losses.std() / np.sqrt(trainer.batch_size) / losses.mean()) if losses.mean() > 0 else 0.0
 
     probe.ask("convergence", question)

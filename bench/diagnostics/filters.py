@@ -21,6 +21,8 @@ from bench.work.evaluation import Outcome
 INPUT = "image"
 ACCEPTS = ("keras",)
 SEEDS = "first"
+SIDE, MOST_PIXELS = 28, 8000
+"""Of a kernel, and of the sheet."""
 
 
 def diagnose(outcome: Outcome, *, most: int = 64) -> Diagnosis:
@@ -30,15 +32,19 @@ def diagnose(outcome: Outcome, *, most: int = 64) -> Diagnosis:
         raise Unsupported("no layer of the network has kernels")
     layer = found[0]
     kernels = _as_maps(inside.numbers(inside.kernels(layer)[0]), outcome.split.test.x.shape[1:])
-    shown = inside.evenly(range(kernels.shape[-1]), most)
+    whole = kernels.shape
+    kernels = rasters.shrunk(kernels, SIDE)
+    shown = inside.evenly(range(whole[-1]), min(most, MOST_PIXELS // (kernels.shape[0] * kernels.shape[1])))
     maps = [kernels[..., i] for i in shown]
     columns = math.ceil(math.sqrt(len(maps)))
     if maps[0].shape[-1] == 3:
         sheet = rasters.colour_sheet(maps, columns)
     else:
         sheet = rasters.sheet([one.mean(axis=-1) for one in maps], columns)
-    height, width, channels = maps[0].shape
-    note = f"{len(shown)} of {kernels.shape[-1]} kernels of {height} × {width}"
+    height, width, channels, units = whole
+    note = f"{len(shown)} of {units:,} kernels of {height} × {width}"
+    if kernels.shape != whole:
+        note += ", thinned out"
     if channels not in {1, 3}:
         note += f", each the mean over {channels} channels"
     return Diagnosis(f"Kernels of the layer {layer.name}", note=f"{note}.", pictures=(Picture(sheet),))
