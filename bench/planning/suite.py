@@ -22,14 +22,7 @@ from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of
-from bench.records import (
-    Cell,
-    MeasureSpec,
-    Training,
-    Use,
-    canonical,
-    cell_id,
-)
+from bench.records import Cell, MeasureSpec, Training, Use, canonical, cell_id
 from bench.store import now
 from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 

@@ -52,10 +52,8 @@ class Tree:
         own = [node.id]
         if node.id in self.reasons:
             return own
-        written = self.suite.written
-        is_first = seed in (None, written.seeds[0]) and fold == written.folds[0]
-        own += [self._add_diagnosis(node, use) for use in self.suite.diagnostics if self._looks(use, node, is_first)]
-        if is_first or written.measure.seeds == "all":
+        own += [self._add_diagnosis(node, use) for use in self.suite.diagnostics if self._looks(use, node)]
+        if self._is_first(seed, fold) or self.suite.written.measure.seeds == "all":
             own += [self._add_measure(node, spec) for spec in self.suite.measures if self._accepts(spec, node.cell)]
         return own
 
@@ -75,7 +73,7 @@ class Tree:
             fold=fold,
             code={} if reason else self._code_of(kind, cell, name),
             parents=() if reason else self._parents(kind, cell, seed, fold),
-            watches=tuple(use for use in self.suite.diagnostics if self._watches(use, kind, cell)),
+            watches=tuple(use for use in self.suite.diagnostics if self._watches(use, kind, cell, seed, fold)),
         )
         self.nodes[run] = node
         if reason:
@@ -171,20 +169,26 @@ class Tree:
             and (facts.backends is None or self.backend in facts.backends)
         )
 
-    def _watches(self, use: Use, kind: NodeKind, cell: Cell) -> bool:
+    def _is_first(self, seed: int | None, fold: int) -> bool:
+        return seed in (None, self.suite.written.seeds[0]) and fold == self.suite.written.folds[0]
+
+    def _is_asked(self, use: Use, cell: Cell, seed: int | None, fold: int) -> bool:
+        """Tell whether a diagnostic has something to say of a cell's network of this seed and fold."""
+        facts = self._catalog.card("diagnostics", use.name).facts(use)
+        return self._can_be_seen(use, cell) and (facts.seeds != "first" or self._is_first(seed, fold))
+
+    def _watches(self, use: Use, kind: NodeKind, cell: Cell, seed: int | None, fold: int) -> bool:
         """Tell whether a diagnostic looks on while a node is executed: it can where a network is trained from new."""
         is_watcher = "watch" in self._catalog.card("diagnostics", use.name).doors
         trains = kind == "train" and is_trained(self._catalog.card("architectures", cell.architecture.name))
-        return is_watcher and trains and self._can_be_seen(use, cell)
+        return is_watcher and trains and self._is_asked(use, cell, seed, fold)
 
-    def _looks(self, use: Use, network: Node, is_first: bool) -> bool:
+    def _looks(self, use: Use, network: Node) -> bool:
         """Tell whether a diagnostic looks at a network; of one that it should have watched it has nothing to say."""
         card = self._catalog.card("diagnostics", use.name)
-        facts = card.facts(use)
         return (
-            self._can_be_seen(use, network.cell)
-            and (is_first or facts.seeds != "first")
-            and ("ACCEPTS" not in card.literals or format_of(self._catalog, network.cell) in facts.accepts)
+            self._is_asked(use, network.cell, network.seed, network.fold)
+            and ("ACCEPTS" not in card.literals or format_of(self._catalog, network.cell) in card.facts(use).accepts)
             and ("watch" not in card.doors or use in network.watches)
         )
 

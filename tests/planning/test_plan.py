@@ -297,7 +297,7 @@ def test_a_diagnostic_is_asked_where_it_can_answer(place: Path) -> None:
     text = (
         'title: T\ndatasets: [digits]\narchitectures: ["mlp(width=4)"]\nseeds: [3, 1]\n'
         "recipes: {baseline: [], pruned: [prune], quantized: [quantize]}\nmeasure: {runtimes: []}\n"
-        "diagnostics: [calibration, saliency, gradients]\n"
+        "diagnostics: [calibration, saliency, gradients, distributions]\n"
     )
     (place / "demo.yaml").write_text(text)
     made = plan.make(suite.read(place / "demo.yaml", Catalog()), Catalog(), place / "results", place / "artifacts")
@@ -313,6 +313,7 @@ def test_a_diagnostic_is_asked_where_it_can_answer(place: Path) -> None:
         ("saliency", "baseline"): [3],
         ("saliency", "prune"): [3],
         ("gradients", "baseline"): [3, 1],
+        ("distributions", "baseline"): [3],
     }
     watching = {(step.node.kind, *map(str, step.node.watches)) for step in made.steps.values()}
-    assert watching == {("train", "gradients"), ("derive",), ("diagnose",)}
+    assert watching == {("train", "gradients", "distributions"), ("train", "gradients"), ("derive",), ("diagnose",)}
