@@ -87,6 +87,17 @@ def command(*words: str, **modules: str) -> list[str]:
     return [sys.executable, "-c", script, *words]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let all processes of all tests share what JAX compiles: that is most of their time."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(place / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+
 @pytest.fixture(autouse=True)
 def _closed_room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let anything that asks the network fail at once, and let tests run while a benchmark has the machine."""
