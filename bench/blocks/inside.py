@@ -9,6 +9,8 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from bench.work.evaluation import Outcome, kind_of, logits
+
 Floats = NDArray[np.float32]
 T = TypeVar("T")
 
@@ -90,6 +92,13 @@ def outputs_of(network: keras.Model, chosen: Sequence[Place], x: NDArray[Any]) -
         outputs = keras.tree.flatten(model(batch, training=False))
         found.append([keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")) for one in outputs])
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def answers_of(outcome: Outcome, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Return what a finished network answers to other examples than the test part's, as logits (n, classes)."""
+    raw = outcome.network.predict(x.astype(np.float32), batch_size=128, verbose=0)
+    facts = outcome.split.facts
+    return logits(raw, kind_of(raw, facts, "auto"), facts)
 
 
 def units(outputs: Floats) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from bench.blocks import rasters
+from bench.blocks.inside import answers_of
 from bench.records import Diagnosis, Picture
 from bench.work.evaluation import Outcome
 
@@ -28,10 +29,10 @@ def diagnose(outcome: Outcome, *, images: int = 6, share: float = 0.25) -> Diagn
     places = rasters.fixed_set(outcome.split, images)
     pictures = []
     for place in places:
-        logits = outcome.outputs[place, : len(names)]
+        logits = outcome.outputs[place, : len(names)].astype(np.float64)
         answer = int(logits.argmax())
-        covered = outcome.network.predict(occluded(test.x[place], share), batch_size=128, verbose=0)
-        falls = _probability(logits[None], answer) - _probability(covered[:, : len(names)], answer)
+        covered = answers_of(outcome, occluded(test.x[place], share))[:, : len(names)]
+        falls = (softmax(logits) - softmax(covered, axis=1))[:, answer]
         side = round(len(falls) ** 0.5)
         caption = f"for {names[answer]}: −{100 * max(float(falls.max()), 0.0):.0f} points at most"
         pictures.append(Picture(rasters.example(test.x[place]), names[int(test.y[place])], place))
@@ -55,11 +56,3 @@ def occluded(image: NDArray[np.generic], share: float) -> NDArray[np.float32]:
         y, x = ((i // STEPS) + 0.5) * height / STEPS, ((i % STEPS) + 0.5) * width / STEPS
         copy[max(int(y) - half[0], 0) : int(y) + half[0], max(int(x) - half[1], 0) : int(x) + half[1]] = grey
     return copies
-
-
-def _probability(outputs: NDArray[np.floating], answer: int) -> NDArray[np.float64]:
-    """Return the probability of a class from logits; one number for two classes is the logit of class 1."""
-    if outputs.shape[1] == 1:
-        outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
-    found: NDArray[np.float64] = softmax(outputs.astype(np.float64), axis=1)[:, answer]
-    return found

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from bench.blocks.inside import answers_of
 from bench.records import Diagnosis, Measurement, Series
 from bench.work.evaluation import Outcome
 
@@ -39,8 +40,7 @@ def diagnose(outcome: Outcome, *, examples: int = 500) -> Diagnosis:
     x, labels = test.x[places].astype(np.float32), test.y[places].astype(np.int64)
 
     def accuracy(images: Pixels) -> float:
-        outputs = outcome.network.predict(images, batch_size=128, verbose=0)
-        answers = outputs[:, :classes].argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
+        answers = answers_of(outcome, images)[:, :classes].argmax(axis=1)
         return round(float((answers == labels).mean()), 4)
 
     clean = accuracy(x)

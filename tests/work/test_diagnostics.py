@@ -199,6 +199,29 @@ def test_occlusion_finds_the_place_that_counts(tmp_path: Path) -> None:
     assert np.abs(levels[8:, 8:]).max() == 0
 
 
+@pytest.mark.parametrize("ending", ["logits", "probabilities", "one probability"])
+def test_what_a_network_ends_in_makes_no_difference(tmp_path: Path, ending: str) -> None:
+    """Bright images are of class 1; the same network, with answers as others write them."""
+    x = np.repeat(np.array([10, 200] * 8)[:, None, None, None], 64, axis=1).reshape(16, 8, 8, 1).astype(np.uint8)
+    inputs = keras.Input((8, 8, 1))
+    bright = 0.05 * (layers.GlobalAveragePooling2D()(inputs) - 100)
+    ends = {
+        "logits": keras.ops.concatenate([0 * bright, bright], axis=1),
+        "probabilities": layers.Softmax()(keras.ops.concatenate([0 * bright, bright], axis=1)),
+        "one probability": keras.ops.sigmoid(bright),
+    }
+    logits = np.stack([np.zeros(16), 0.05 * (x[:, 0, 0, 0].astype(float) - 100)], axis=1)
+    seen = outcome(keras.Model(inputs, ends[ending]), x, np.arange(16) % 2, tmp_path, outputs=logits, classes=2)
+    np.testing.assert_allclose(
+        np.diff(inside.answers_of(seen, x), axis=1), np.diff(logits, axis=1), rtol=1e-3, atol=1e-3
+    )
+    assert module("robustness").diagnose(seen).series[0].values[0] == 1.0
+    assert [picture.caption for picture in module("occlusion").diagnose(seen).pictures[1::2]] == [
+        "for a: −0 points at most",
+        "for b: −0 points at most",
+    ]
+
+
 def test_filters_are_the_kernels(tmp_path: Path) -> None:
     x, y = images()
     conv = layers.Conv2D(4, 3)
