@@ -32,6 +32,8 @@ MOST_POINTS, MOST_SERIES = 20_000, 500
 """Of a curve, and of the curves of a record: what a page can draw."""
 MOST_PICTURE_BYTES, MOST_DIAGNOSIS_BYTES = 40_000, 60_000
 """Of a raster, and of all that one diagnostic leaves of one network, as JSON."""
+MOST_PICTURES = 100
+"""Of a diagnosis."""
 MOST_BYTES = 64 * 2**20
 """Of a file that is no data: a record, a suite, a plugin."""
 

@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from bench.limits import (
     COUNTS,
+    MOST_DIAGNOSIS_BYTES,
     MOST_PICTURE_BYTES,
+    MOST_PICTURES,
     MOST_POINTS,
     MOST_SERIES,
     PROPORTIONS,
@@ -112,9 +114,13 @@ class Diagnosis(Struct, frozen=True, omit_defaults=True):
     """How the series are drawn; of points the axis is the horizontal one, and each series a colour."""
     logarithmic: bool = False
     """Whether the vertical axis is."""
-    pictures: tuple[Picture, ...] = ()
+    pictures: Annotated[tuple[Picture, ...], msgspec.Meta(max_length=MOST_PICTURES)] = ()
     columns: tuple[str, ...] = ()
     """Heads of the columns that pictures stand in, row by row; as many beside each other as fit unless said."""
-    tables: tuple[Table, ...] = ()
+    tables: Annotated[tuple[Table, ...], msgspec.Meta(max_length=MOST_PICTURES)] = ()
     measurements: tuple[Measurement, ...] = ()
     """Figures that findings can be about; in a record they stand among its own."""
+
+    def __post_init__(self) -> None:
+        """Refuse pictures that would make a page heavy."""
+        require(sum(len(one.png) for one in self.pictures) <= MOST_DIAGNOSIS_BYTES, "pictures are too large together")

@@ -118,6 +118,7 @@ class Header(Struct, frozen=True):
     parents: tuple[str, ...] = ()
     artifact: Artifact | None = None
     diagnostics: dict[str, msgspec.Raw] = {}
+    watch_faults: dict[str, msgspec.Raw] = {}
     data: DataHeader | None = None
     path: Path | None = None
     """Where the record lies; not in the file."""

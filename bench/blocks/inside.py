@@ -1,7 +1,7 @@
 """What stands inside a network: the layers that hold weights, those that activate, and what they put out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import keras
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 T = TypeVar("T")
 
 RECTIFIERS = frozenset({"relu", "relu6", "leaky_relu", "prelu", "elu"})
-"""Activations of which a unit that never rises above zero is dead: it hands on nothing, or next to nothing."""
+"""Activations of which a unit may never rise above zero; one of ReLU then hands on nothing at all."""
 SATURATING = {"sigmoid": (0.05, 0.95), "tanh": (-0.9, 0.9)}
 """Activations that go flat, and beyond which outputs: of both, where the slope is under a fifth of the steepest."""
 _LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "PReLU": "prelu", "ELU": "elu"}
@@ -83,15 +83,21 @@ def activating(network: keras.Model) -> list[Place]:
     ]
 
 
-def outputs_of(network: keras.Model, chosen: Sequence[Place], x: NDArray[Any]) -> list[Floats]:
-    """Return what comes out at places of a network for examples, in use and not in training, each (n, …)."""
+Reader = Callable[[NDArray[Any]], list[Floats]]
+"""Maps examples to what comes out at places of a network, in use and not in training, each (n, …)."""
+
+
+def reader(network: keras.Model, chosen: Sequence[Place]) -> Reader:
+    """Return what reads places of a network; it takes few examples at a time, as it holds all outputs."""
+    if not chosen:
+        return lambda x: []
     model = keras.Model(network.inputs, [place.tensor for place in chosen], name="inside")
-    found: list[list[Floats]] = []
-    for begin in range(0, len(x), 128):
-        batch = keras.ops.convert_to_tensor(x[begin : begin + 128].astype(np.float32))
-        outputs = keras.tree.flatten(model(batch, training=False))
-        found.append([keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")) for one in outputs])
-    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+    def read(x: NDArray[Any]) -> list[Floats]:
+        outputs = keras.tree.flatten(model(keras.ops.convert_to_tensor(x.astype(np.float32)), training=False))
+        return [keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")) for one in outputs]
+
+    return read
 
 
 def answers_of(outcome: Outcome, x: NDArray[Any]) -> NDArray[np.floating[Any]]:

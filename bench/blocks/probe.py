@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 SAMPLE = 128
 """Examples of the training part, the same for all seeds."""
-MOST_LOOKS = 16
+MOST_LOOKS = 10
 """A longer training is looked at so often, evenly spread, and before its first epoch."""
 MOST_LAYERS = 8
 """Of a deeper network so many are shown, evenly spread, the first and the last among them."""
+SMALL = 32 * 32 * 3
+"""Numbers of an example up to which all are looked at at once; of larger ones as many as are in a batch."""
+SCALE = 2.0**15
+"""Of the loss, so that small gradients are there in half precision, too; a power of two rounds nothing."""
 Question = Callable[["Look"], Any]
 """What a diagnostic wants to know: maps a look to plain data (numbers, words, arrays, lists and dicts of these)."""
 
@@ -42,6 +46,9 @@ class Look:
         labels: Theirs, (n,).
         slope: Maps trainable weights, other variables, examples and labels to the loss's gradients.
         before: The weights at the last look.
+        pieces: The examples in pieces that fit the memory, as those of training do.
+        read: Maps examples to what comes out at `places`.
+        places: Some activations.
     """
 
     epoch: int
@@ -50,6 +57,9 @@ class Look:
     labels: NDArray[Any]
     slope: Callable[..., list[Any]]
     before: dict[str, NDArray[np.float32]]
+    pieces: list[slice]
+    read: inside.Reader
+    places: list[inside.Place]
 
     @property
     def network(self) -> keras.Model:
@@ -60,17 +70,24 @@ class Look:
     @cached_property
     def outputs(self) -> NDArray[np.float32]:
         """The network's answers to the examples, in use and not in training, (n, outputs)."""
-        found = self.network(keras.ops.convert_to_tensor(self.x.astype(np.float32)), training=False)
-        found = found[MAIN] if isinstance(found, dict) else found
-        answers: NDArray[np.float32] = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
-        return answers
+        answers = []
+        for some in self.pieces:
+            found = self.network(keras.ops.convert_to_tensor(self.x[some].astype(np.float32)), training=False)
+            found = found[MAIN] if isinstance(found, dict) else found
+            answers.append(keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")))
+        return np.concatenate(answers)
 
     @cached_property
     def gradients(self) -> dict[str, float]:
         """Norm of the gradient of each layer's kernels, by the layer's name, from the input to the answer."""
         trainable, others = self.model.trainable_variables, self.model.non_trainable_variables
-        found = self.slope([v.value for v in trainable], [v.value for v in others], self.x, self.labels)
-        by_path = {v.path: keras.ops.convert_to_numpy(one) for v, one in zip(trainable, found, strict=True)}
+        weights, state = [v.value for v in trainable], [v.value for v in others]
+        by_path: dict[str, Any] = dict.fromkeys((v.path for v in trainable), 0.0)
+        for some in self.pieces:
+            found = self.slope(weights, state, self.x[some], self.labels[some])
+            for variable, one in zip(trainable, found, strict=True):
+                share = len(self.x[some]) / len(self.x) / SCALE
+                by_path[variable.path] += share * keras.ops.convert_to_numpy(keras.ops.cast(one, "float32"))
         return {
             layer.name: _norm([by_path[kernel.path] for kernel in inside.kernels(layer)])
             for layer in inside.weighted(self.network)
@@ -79,11 +96,9 @@ class Look:
     @cached_property
     def activations(self) -> dict[str, NDArray[np.float32]]:
         """Outputs of some activating layers, by name, in use and not in training."""
-        chosen = inside.evenly(inside.activating(self.network), MOST_LAYERS)
-        if not chosen:
-            return {}
-        outputs = inside.outputs_of(self.network, chosen, self.x)
-        return {place.name: one for place, one in zip(chosen, outputs, strict=True)}
+        read = [self.read(self.x[some]) for some in self.pieces]
+        found = [np.concatenate(parts) for parts in zip(*read, strict=True)]
+        return {place.name: one for place, one in zip(self.places, found, strict=True)}
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -120,8 +135,10 @@ class Probe(keras.callbacks.Callback):
         self._begun = 0.0
         self._trainer = trainer
         self._questions: dict[str, Question] = {}
+        self.failed: dict[str, str] = {}
+        """What went wrong with a question, of which nothing more is asked."""
         self._failed: dict[str, Exception] = {}
-        self._slope: tuple[Any, Callable[..., list[Any]]] | None = None
+        self._made: tuple[Any, Callable[..., list[Any]], inside.Reader, list[inside.Place]] | None = None
         epochs = trainer.settings.epochs
         self._wanted = inside.evenly(range(epochs + 1), MOST_LOOKS + 1)
 
@@ -140,8 +157,8 @@ class Probe(keras.callbacks.Callback):
 
     def answers(self, name: str) -> dict[int, Any]:
         """Return what a question was answered, by the number of epochs done; raise what it raised."""
-        if name in self._failed:
-            raise self._failed[name]
+        if name in self.failed:
+            raise self._failed.get(name) or RuntimeError(self.failed[name])
         return dict(zip(self.epochs, self.told.get(name, []), strict=True))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -165,20 +182,25 @@ class Probe(keras.callbacks.Callback):
         x, labels = learn.x[rows], learn.y[rows]
         if self.model.network.input_shape[1:] != x.shape[1:]:
             return  # the head alone, on features that were computed once
-        if self._slope is None or self._slope[0] is not self.model:
-            self._slope = self.model, slopes.gradient(_loss_of(self.model))
+        if self._made is None or self._made[0] is not self.model:
+            places = inside.evenly(inside.activating(self.model.network), MOST_LAYERS)
+            read = inside.reader(self.model.network, places)
+            self._made = self.model, slopes.gradient(_loss_of(self.model)), read, places
+        _, slope, read, places = self._made
+        size = SAMPLE if x[0].size <= SMALL else min(SAMPLE, self._trainer.batch_size)
+        pieces = [slice(begin, begin + size) for begin in range(0, len(x), size)]
         labels = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32)
-        look = Look(epoch, self.model, x, labels, self._slope[1], self.weights)
+        look = Look(epoch, self.model, x, labels, slope, self.weights, pieces, read, places)
         kept = [i for i, seen in enumerate(self.epochs) if seen < epoch]  # a stage may begin anew
         self.epochs = [self.epochs[i] for i in kept] + [epoch]
         for name, question in self._questions.items():
             told = self.told.get(name, [])
             answer = None
-            if name not in self._failed:
+            if name not in self.failed:
                 try:
                     answer = question(look)
                 except Exception as error:  # the question's fault, and no other's
-                    self._failed[name] = error
+                    self.failed[name], self._failed[name] = f"{type(error).__name__}: {error}", error
             self.told[name] = [told[i] for i in kept] + [answer]
         if "weights" in vars(look):
             self.weights = look.weights
@@ -189,7 +211,7 @@ def _loss_of(model: Any) -> Callable[..., Any]:
 
     def loss(trainable: list[Any], others: list[Any], x: Any, labels: Any) -> Any:
         *_, losses = model.stateless_call(trainable, others, (x, labels), training=True, return_losses=True)
-        return sum(losses)
+        return SCALE * sum(losses)
 
     return loss
 

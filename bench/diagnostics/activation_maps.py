@@ -19,7 +19,7 @@ INPUT = "image"
 TASKS = ("classification", "hierarchical")
 ACCEPTS = ("keras",)
 SEEDS = "first"
-MAPS, SIDE = 4, 24
+MAPS, SIDE = 4, 16
 """Of each layer and image; larger maps are thinned out."""
 
 
@@ -32,7 +32,7 @@ def diagnose(outcome: Outcome, *, images: int = 4, layers: int = 6) -> Diagnosis
         raise Unsupported("no layer of the network puts out maps")
     chosen = inside.evenly(with_maps, layers)
     examples = rasters.fixed_set(outcome.split, images)
-    found = inside.outputs_of(network, chosen, test.x[examples])
+    found = inside.reader(network, chosen)(test.x[examples])
     pictures = []
     for row, example in enumerate(examples):
         answer = names[int(outcome.outputs[example, : len(names)].argmax())]

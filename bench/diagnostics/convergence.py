@@ -2,15 +2,17 @@
 
 Epochs and seconds until the curve first reaches 90, 95 and 99 % of its final accuracy (of a
 regression: of the way that its error falls); only where it ends clearly above guessing. The noise
-of the loss is the standard deviation of a batch's loss as a share of its mean, weights held: what
-moves the loss from one step to the next beside learning. Sharpness is how much the loss on
-training examples rises at the worst place within a distance of 0.05 of the final weights, to
-first order; flat minima are said to generalize better.
+of the loss is the standard deviation of a batch's loss as a share of its mean, weights held, on
+plain examples: augmentation and dropout add to it in training. Sharpness is how much the loss on
+training examples rises at the worst place nearby, to first order; nearby is told in shares of each
+weight, so that scaling layers against each other changes nothing. Flat minima are said to
+generalize better.
 
-Paper: P. Foret, A. Kleiner, H. Mobahi and B. Neyshabur, Sharpness-Aware Minimization for Efficiently
-Improving Generalization, ICLR 2021, https://arxiv.org/abs/2010.01412
+Paper: J. Kwon, J. Kim, H. Park and I. K. Choi, ASAM: Adaptive Sharpness-Aware Minimization for
+Scale-Invariant Learning of Deep Neural Networks, ICML 2021, https://arxiv.org/abs/2102.11600
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +44,10 @@ FIGURES = (
 )
 NOISE, SECONDS = "noise of the loss", "seconds of training"
 MOST_POINTS = 60
-EXAMPLES = 512
-"""Of the training part, on which sharpness is taken."""
-RADIUS = 0.05
+EXAMPLES, PIECE = 512, 64
+"""Of the training part, on which sharpness is taken, and so many of them at once."""
+RADIUS = 0.5
+"""As in Kwon 2021; the length of a step of which each weight's part is a share of that weight."""
 ABOVE_GUESSING = 0.05
 """So far above always naming the commonest class an accuracy must end before its speed is told."""
 
@@ -53,11 +56,14 @@ def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
     """Note the noise of the loss at each look, and the seconds of each epoch."""
     probe = Probe.of(trainer)
 
-    def question(look: Look) -> float:
+    def question(look: Look) -> float | None:
         x, labels, outputs = (ops.convert_to_tensor(array) for array in (look.x, look.labels, look.outputs))
         losses = ops.convert_to_numpy(trainer.loss(ops.cast(x, "float32"), encoded(labels, trainer.facts), outputs))
-        losses = losses.astype(np.float64)
-        return float(losses.std() / np.sqrt(trainer.batch_size) / losses.mean()) if losses.mean() > 0 else 0.0
+        mean, deviation = float(losses.mean(dtype=np.float64)), float(losses.std(dtype=np.float64))
+        if not np.isfinite(mean) or mean <= 0:
+            return None
+        n, size = len(trainer.learn.train), min(trainer.batch_size, len(trainer.learn.train))
+        return deviation / mean * math.sqrt((n - size) / max(n - 1, 1) / size)  # of batches without replacement
 
     probe.ask("convergence", question)
 
@@ -65,7 +71,7 @@ def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
         noise = probe.answers("convergence")
         seconds = [(float(i + 1), sum(probe.seconds[: i + 1])) for i in range(len(probe.seconds))]
         return (
-            _curve(NOISE, [(float(epoch), value) for epoch, value in noise.items()], ""),
+            _curve(NOISE, [(float(epoch), value) for epoch, value in noise.items() if value is not None], ""),
             _curve(SECONDS, evenly(seconds, MOST_POINTS), "s"),
         )
 
@@ -122,6 +128,9 @@ def _learning_curve(outcome: Outcome) -> tuple[Series | None, str]:
     chosen = next((curves[key] for key in sorted(curves, key=lambda key: key[1] != "validation")), None)
     if chosen is None:
         return None, "Its training left no curve."
+    clock = next(one for one in outcome.series if one.chart == SECONDS)
+    if not clock.points or clock.points[-1] != chosen.points[-1]:
+        return None, "Its training came in parts, each with a clock of its own: no speed is told."
     if chosen.name == "accuracy":
         counts = outcome.split.train.counts(len(outcome.split.facts.classes))
         guess = max(counts) / sum(counts)
@@ -160,9 +169,11 @@ def _sharpness(outcome: Outcome) -> float | None:
 
 
 def sharpness(network: keras.Model, x: Any, labels: Any, classes: int, radius: float = RADIUS) -> float:
-    """Return the rise of the mean cross-entropy after one step of the given length up its gradient.
+    """Return the rise of the mean cross-entropy after one adaptive step up its gradient.
 
-    `x` are raw examples (n, …), `labels` (n,) integers; the first `classes` outputs are logits.
+    With T the sizes of the weights and g the gradient the step is radius · T²g / |Tg| (Kwon 2021,
+    equation 8). `x` are raw examples (n, …), `labels` (n,) integers; the first `classes` outputs
+    are logits.
     """
     others = [variable.value for variable in network.non_trainable_variables]
     one_hot = np.eye(classes, dtype=np.float32)[labels]
@@ -172,15 +183,30 @@ def sharpness(network: keras.Model, x: Any, labels: Any, classes: int, radius: f
         logits = ops.cast(outputs[:, :classes], "float32")
         return -ops.mean(ops.sum(one_hot * ops.log_softmax(logits, axis=1), axis=1))
 
+    pieces = [slice(begin, begin + PIECE) for begin in range(0, len(x), PIECE)]
+
+    def mean_of(function: slopes.Function, weights: list[Any]) -> Any:
+        """Return the mean over all examples of a number, or of a list of tensors, that a function gives for a piece."""
+        total: Any = 0.0
+        for some in pieces:
+            given = ops.convert_to_tensor(x[some]), ops.convert_to_tensor(one_hot[some])
+            found = function(weights, *given)
+            arrays = found if isinstance(found, list) else [found]
+            share = len(x[some]) / len(x)
+            parts = [share * ops.convert_to_numpy(ops.cast(one, "float32")).astype(np.float64) for one in arrays]
+            total = parts if total == 0.0 else [old + new for old, new in zip(total, parts, strict=True)]
+        return total
+
     weights = [variable.value for variable in network.trainable_variables]
-    given = ops.convert_to_tensor(x), ops.convert_to_tensor(one_hot)
-    found = slopes.gradient(loss)(weights, *given)
-    length = float(np.sqrt(sum(float(ops.sum(ops.square(ops.cast(one, "float32")))) for one in found)))
+    sizes = [np.abs(ops.convert_to_numpy(ops.cast(weight, "float32"))).astype(np.float64) for weight in weights]
+    found = mean_of(slopes.gradient(loss), weights)
+    length = float(np.sqrt(sum(np.square(size * one).sum() for size, one in zip(sizes, found, strict=True))))
     if not length:
         return 0.0
     moved = [
-        weight + ops.cast(one * (radius / length), weight.dtype) for weight, one in zip(weights, found, strict=True)
+        weight + ops.convert_to_tensor(radius / length * np.square(size) * one, dtype=weight.dtype)
+        for weight, size, one in zip(weights, sizes, found, strict=True)
     ]
     evaluate = slopes.compiled(loss)
-    risen, was = (float(ops.convert_to_numpy(evaluate(at, *given))) for at in (moved, weights))
-    return risen - was
+    (risen,), (was,) = (mean_of(evaluate, at) for at in (moved, weights))
+    return float(risen - was)

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from bench.blocks.anatomy import head
+from bench.errors import Unsupported
 from bench.records import Diagnosis, Series
 from bench.work.evaluation import Outcome
 
@@ -35,6 +36,8 @@ def diagnose(outcome: Outcome, *, examples: int = 240, perplexity: float = 20.0)
     model = keras.Model(network.inputs, tensor, name="features")
     features = model.predict(test.x[places].astype(np.float32), batch_size=128, verbose=0)
     features = features.reshape(len(places), -1).astype(np.float64)
+    if features.shape[1] < 2 or not np.ptp(features, axis=0).any():
+        raise Unsupported("its features are one number, or the same for all examples")
     pca = PCA(2, random_state=0).fit(features)
     flat = {"Principal components": pca.transform(features)}
     if perplexity < len(places) / 3:

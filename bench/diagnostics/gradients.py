@@ -40,7 +40,8 @@ def watch(trainer: "Trainer") -> Callable[[], tuple[Series, ...]]:
 
 def curves(told: dict[int, dict[str, list[float]]]) -> tuple[Series, ...]:
     """Return norm and movement of some layers by epoch."""
-    layers = evenly(list(dict.fromkeys(name for answer in told.values() for name in answer)), MOST_LAYERS)
+    whole = max(told.values(), key=len, default={})  # layers that are frozen at first have no gradient there
+    layers = evenly(list(whole), MOST_LAYERS)
     found = []
     for i, kind in enumerate((NORM, MOVED)):
         for name in layers:
@@ -66,7 +67,11 @@ def diagnose(outcome: Outcome) -> Diagnosis:
         raise Unsupported("nothing was seen of its training, which went on without the examples")
     first, last = norms[0].values[0], norms[-1].values[0]
     figures: tuple[Measurement, ...] = ()
-    if first and last:
+    if any(one.points[0] for one in (norms[0], norms[-1])):
+        told = "Not all layers learn from the first epoch on, so first and last are not compared."
+    elif first is None or last is None:
+        told = "Before the first epoch a gradient is no finite number."
+    elif first and last:
         decades = math.log10(first / last)
         figures = (Measurement("gradient_decades", decades, "decades", "none"),)
         way = "above" if decades > 0 else "below"

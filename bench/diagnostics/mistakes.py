@@ -2,7 +2,7 @@
 
 The wrong answers of the test part with the highest probability, each with the three likeliest
 classes. What they have in common says what the network has not understood, or which labels are
-wrong. Where other seeds make the same mistake it is hardly one of chance.
+wrong. What all seeds get wrong is hardly a matter of chance.
 
 Paper: C. Northcutt, A. Athalye and J. Mueller, Pervasive Label Errors in Test Sets Destabilize
 Machine Learning Benchmarks, NeurIPS 2021, https://arxiv.org/abs/2103.14749

@@ -20,7 +20,6 @@ from bench.work.evaluation import Outcome
 INPUT = "image"
 TASKS = ("classification", "hierarchical")
 ACCEPTS = ("keras",)
-SEEDS = "first"
 FIGURES = ("corrupted_accuracy",)
 Pixels = NDArray[np.float32]
 SEVERITIES = {

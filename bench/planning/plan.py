@@ -18,7 +18,7 @@ from bench.query import Query, fields_of
 from bench.records import Record, Use
 from bench.store import Header
 from bench.suite_record import SuiteCell
-from bench.tasks import Node, run_id
+from bench.tasks import Node, node_id, run_id
 
 Dataset = tuple[str, str]
 """A dataset as the call that publishes it, and its source."""
@@ -279,9 +279,21 @@ class _Judge:
         unseen = [str(use) for use in node.watches if use not in record.watched]
         if unseen:
             return "stale", f"was trained when {unseen[0]} did not watch", record
+        for use in node.watches:
+            if str(use) in record.watch_faults and self._may_work_now(node, use):
+                return "stale", f"{use.name} raised while it watched; tried again", record
         if record.provenance.code == node.code:
             return "cached", f"recorded {record.created}", record
         return "cached", f"recorded {record.created}, proved equal to {(record.provenance.commit or '')[:12]}", record
+
+    def _may_work_now(self, network: Node, use: Use) -> bool:
+        """Tell whether a diagnostic that raised while it watched is another one now, or is to be tried again anyway."""
+        looking = self._tree.nodes.get(node_id(network.id, None, use))
+        if looking is None:
+            return False
+        return self._retry_failed or not any(
+            one.provenance.code == looking.code for one in self._tree.executions(looking)
+        )
 
     def _descends(self, header: Header, parents: list[Step]) -> bool:
         """Tell whether an execution started from the networks that stand for the node's parents."""

@@ -173,7 +173,8 @@ def read(path: Path, catalog: Catalog) -> Suite:
     _bound(source, written)
     kept, excluded = _select(source, written, _grid(source, written, catalog))
     diagnostics = tuple(_resolve_all(source, catalog, "diagnostics", written.diagnostics, "diagnostics"))
-    seen = {name for use in diagnostics for name in catalog.card("diagnostics", use.name).facts(use).figures}
+    facts = [catalog.card("diagnostics", use.name).facts(use) for use in diagnostics]
+    seen = {name for one in facts if one.seeds != "first" for name in one.figures}  # of one seed nothing is decided
     for i in range(len(written.findings)):
         _check_claim(source, written, kept, catalog, METRICS | seen, i)
     measure = written.measure

@@ -276,6 +276,6 @@ def task_of(
         threads=threads,
         backend=settings.backend,
         parents=parents or {},
-        series=trained.series if trained else (),
+        series=tuple(one for one in trained.series if one.watcher in (None, str(node.diagnostic))) if trained else (),
         fault=trained.watch_faults.get(str(node.diagnostic)) if trained else None,
     )

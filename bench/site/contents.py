@@ -67,13 +67,12 @@ def _pictures(reading: store.Reading) -> tuple[dict[str | bytes, str], list[str]
     for record in reading.records:
         for name, diagnosis in record.diagnostics.items():
             place = reading.paths.get(id(record), record.cell_id)
-            try:
-                if diagnosis.picture_svg:
-                    clean[diagnosis.picture_svg] = safe.picture(diagnosis.picture_svg)
-                for picture in diagnosis.pictures:
-                    clean[picture.png] = safe.raster(picture.png)
-            except RecordError as error:
-                problems.append(f"{place}: picture of the diagnostic {name[:60]!r}: {error}; left out")
+            pictures: list[str | bytes] = [diagnosis.picture_svg] if diagnosis.picture_svg else []
+            for picture in pictures + [one.png for one in diagnosis.pictures]:
+                try:
+                    clean[picture] = safe.picture(picture) if isinstance(picture, str) else safe.raster(picture)
+                except RecordError as error:
+                    problems.append(f"{place}: picture of the diagnostic {name[:60]!r}: {error}; left out")
     return clean, problems
 
 

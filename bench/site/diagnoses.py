@@ -78,12 +78,11 @@ def _exhibit(row: Row, name: str, look: Look, pictures: Mapping[str | bytes, str
     )
 
 
-def _figure(measurements: tuple[Measurement, ...]) -> tuple[str, str]:
+def _figure(measurements: tuple[tuple[Measurement, stats.Score], ...]) -> tuple[str, str]:
     """Return a figure's name, and its mean over seeds with the interval."""
-    first = measurements[0]
-    percent = first.unit == "1" and all(abs(m.value) <= 1 for m in measurements)
-    unit = "points" if percent else first.unit
-    mean = stats.interval(stats.Runs([stats.Score(value=m.value, unit=unit) for m in measurements]))
+    first = measurements[0][0]
+    percent = first.unit == "1" and all(abs(m.value) <= 1 for m, _ in measurements)
+    mean = stats.interval(stats.Runs([score for _, score in measurements]))
     unit = "" if percent or first.unit == "1" else first.unit
     value = f"{words.spread(mean, percent)} {unit}".strip()
     return words.named(first.name), f"{value}, n = {mean.n}" if mean.n > 1 else value

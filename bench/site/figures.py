@@ -125,7 +125,8 @@ def _curves(name: str, axis: str, curves: list[tuple[Record, Series]]) -> Figure
     ends = ", ".join(f"{words.number(sum(v) / len(v), percent)} ({label})" for label, v in last.items() if v)
     unit = curves[0][1].unit
     n = len({(record.seed, record.fold) for record, _ in curves})
-    band = f"Mean of {words.plural(n, 'run')} with the 95 % band of the mean over seeds (Student’s t); no smoothing."
+    of = "seeds" if len({record.fold for record, _ in curves}) == 1 else "seeds and folds"
+    band = f"Mean of {words.plural(n, 'run')} with the 95 % band of the mean over {of} (Student’s t); no smoothing."
     return Figure(
         name=f"{axis}-{slug(name)}",
         title=f"{name.capitalize()} by {axis}",

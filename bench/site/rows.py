@@ -26,8 +26,8 @@ class Look(Struct, frozen=True):
     """Of that network."""
     test: str
     """Fingerprint of the test part."""
-    measured: dict[str, tuple[Measurement, ...]]
-    """Its figures, of every network."""
+    measured: dict[str, tuple[tuple[Measurement, Score], ...]]
+    """Its figures, of every network, each as a record has it and as statistics take it."""
 
 
 class Metric(Struct, frozen=True):
@@ -144,7 +144,8 @@ class Row(Struct, frozen=True, dict=True):
                     if label not in shown:
                         shown[label] = Look(found, record.seed, record.data.test_fingerprint if record.data else "", {})
                     for m in record.measurements if use else ():
-                        shown[label].measured[m.name] = (*shown[label].measured.get(m.name, ()), m)
+                        if score := stats.score(record, m.name):
+                            shown[label].measured[m.name] = (*shown[label].measured.get(m.name, ()), (m, score))
         return shown
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.errors import PluginError, shortened
 from bench.limits import MOST_DIAGNOSIS_BYTES
-from bench.records import Diagnosis
+from bench.records import Diagnosis, Series
 from bench.work.data import Learn
 from bench.work.training import Product
 
@@ -68,6 +68,15 @@ def _diagnosis(answer: Any) -> bool:
         return False
 
 
+def _series(answer: Any) -> bool:
+    """Tell whether a record can hold what was seen."""
+    try:
+        text = msgspec.json.encode(tuple(answer))
+        return len(text) <= MOST_DIAGNOSIS_BYTES and len(msgspec.json.decode(text, type=tuple[Series, ...])) <= SEEN
+    except (TypeError, ValueError):
+        return False
+
+
 _OPTIMIZER = (_is(keras.optimizers.Optimizer), "a Keras optimizer")
 _PRODUCT = (
     _product,
@@ -80,6 +89,13 @@ def _rows(answer: Any) -> bool:
     return isinstance(answer, np.ndarray) and answer.ndim == 1 and answer.dtype.kind in "iu" and len(answer) > 0
 
 
+SEEN = 50
+"""Series that one diagnostic may leave of a training."""
+_SEEN = (
+    _series,
+    f"at most {SEEN} bench.records.Series, their numbers plain (array.tolist()), of at most "
+    f"{MOST_DIAGNOSIS_BYTES:,} bytes as JSON",
+)
 _NUMBERS = (_one_number_an_example, "one number an example, of shape (n,)")
 WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("techniques", "data"): (_learn, "a bench.work.data.Learn, such as it was given, of as many examples as labels"),
@@ -110,6 +126,8 @@ def checked(kind: str, name: str, door: str, function: Callable[..., Any]) -> Ca
     if (kind, door) not in WANTED:
         return function
     asked = _refusing(function, *WANTED[kind, door], f"{kind}/{name}: its '{door}'")
+    if (kind, door) == ("diagnostics", "watch"):
+        return lambda trainer: _refusing(asked(trainer), *_SEEN, f"diagnostics/{name}: the function of its 'watch'")
     if (kind, door) != ("techniques", "loss"):
         return asked
     return lambda inner, trainer: _refusing(asked(inner, trainer), *_NUMBERS, f"techniques/{name}: its loss")

@@ -31,6 +31,12 @@ def test_watching_changes_nothing(backend: str) -> None:
     assert told["cut"]
 
 
+SEEN = (
+    "def watch(trainer):\n    values = {}\n    return lambda: (Series('a', 'epoch', list(values), values),)\n\n\n"
+    + LOOKING
+)
+
+
 def ran(folder: Path, text: str, more: str = "own, calibration") -> list[Record]:
     (folder / "diagnostics").mkdir(exist_ok=True)
     (folder / "diagnostics" / "own.py").write_text(HEAD + text)
@@ -41,6 +47,9 @@ def ran(folder: Path, text: str, more: str = "own, calibration") -> list[Record]
 @pytest.mark.parametrize(
     ("text", "status", "message"),
     [
+        (SEEN.format("[1e300]"), "failed", "its 'watch' must return at most 50 bench.records.Series"),
+        (SEEN.format("30_000 * [1.0]"), "failed", "its 'watch' must return at most 50 bench.records.Series"),
+        (SEEN.format("[np.float32(1)]"), "failed", "its 'watch' must return at most 50 bench.records.Series"),
         ("def diagnose(outcome):\n    raise KeyError('mine')\n", "failed", "diagnostics/own.py:13: KeyError"),
         (
             "def diagnose(outcome):\n    return Diagnosis('x', (Series('a', 'b', [1.0], [float('nan')]),))\n",
@@ -73,7 +82,20 @@ def ran(folder: Path, text: str, more: str = "own, calibration") -> list[Record]
         ),
         ("def watch(trainer):\n    return None\n\n\n" + LOOKING, "failed", "must return a function"),
     ],
-    ids=["raises", "nan", "picture", "text", "memory", "watch", "callback", "telling", "nothing"],
+    ids=[
+        "infinite",
+        "many points",
+        "bare floats",
+        "raises",
+        "nan",
+        "picture",
+        "text",
+        "memory",
+        "watch",
+        "callback",
+        "telling",
+        "nothing",
+    ],
 )
 def test_a_diagnostic_costs_its_own_node_alone(tmp_path: Path, text: str, status: str, message: str) -> None:
     trained, own, other = ran(tmp_path, text)
@@ -83,6 +105,18 @@ def test_a_diagnostic_costs_its_own_node_alone(tmp_path: Path, text: str, status
     assert own.error is not None
     assert message in own.error.message
     assert ran(tmp_path, text) == [], "nothing is trained again for it"
+
+
+def test_a_watcher_that_was_mended_watches_again(tmp_path: Path) -> None:
+    wrong = "def watch(trainer):\n    raise KeyError('mine')\n\n\n" + LOOKING
+    right = "def watch(trainer):\n    return lambda: ()\n\n\n" + LOOKING
+    assert [one.status for one in ran(tmp_path, wrong, more="own")] == ["finished", "failed"]
+    assert ran(tmp_path, wrong, more="own") == []
+    assert [(one.node, one.status) for one in ran(tmp_path, right, more="own")] == [
+        ("train", "finished"),
+        ("diagnose", "finished"),
+    ]
+    assert ran(tmp_path, right, more="own") == []
 
 
 def test_what_looking_on_takes_is_no_part_of_the_training(tmp_path: Path) -> None:
