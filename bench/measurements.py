@@ -123,4 +123,5 @@ class Diagnosis(Struct, frozen=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         """Refuse pictures that would make a page heavy."""
-        require(sum(len(one.png) for one in self.pictures) <= MOST_DIAGNOSIS_BYTES, "pictures are too large together")
+        size = sum(len(one.png) for one in self.pictures)
+        require(size <= MOST_DIAGNOSIS_BYTES, f"pictures of {size:,} bytes; at most {MOST_DIAGNOSIS_BYTES:,} together")

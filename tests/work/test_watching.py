@@ -8,7 +8,9 @@ import pytest
 import workbench
 from conftest import ROOT
 
+from bench import cards
 from bench.catalog import Catalog
+from bench.planning import fingerprints
 from bench.records import Record
 
 PROGRAM = ROOT / "tests" / "watching_cases.py"
@@ -40,7 +42,9 @@ SEEN = (
 def ran(folder: Path, text: str, more: str = "own, calibration") -> list[Record]:
     (folder / "diagnostics").mkdir(exist_ok=True)
     (folder / "diagnostics" / "own.py").write_text(HEAD + text)
-    sys.modules.pop("bench_plugins.diagnostics.own", None)  # that of another test
+    sys.modules.pop("bench_plugins.diagnostics.own", None)  # that of before, as another process would not know it
+    for remembered in (fingerprints.fingerprint, fingerprints._code_of, cards.read_card):
+        remembered.cache_clear()
     return workbench.run(folder, workbench.written("[]", more=f"diagnostics: [{more}]"), Catalog([folder]))
 
 
@@ -59,7 +63,7 @@ def ran(folder: Path, text: str, more: str = "own, calibration") -> list[Record]
         (
             "def diagnose(outcome):\n    return Diagnosis('x', pictures=(Picture(bytes(10_000_000)),))\n",
             "failed",
-            "of at most 60,000 bytes as JSON",
+            "own.py:13: ValueError: pictures of 10,000,000 bytes; at most 60,000 together",
         ),
         ("def diagnose(outcome):\n    return Diagnosis('x', note=10**6 * 'x')\n", "failed", "of at most 60,000 bytes"),
         ("def diagnose(outcome):\n    np.ones(10**15)\n", "out_of_memory", "Unable to allocate"),
