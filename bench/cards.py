@@ -38,9 +38,10 @@ DOORS = {
     "losses": {"loss": "y, outputs"},
     "runtimes": {"deploy": "network", "convert": "network, converted"},
     "diagnostics": {"diagnose": "outcome", "watch": "trainer"},
+    "meters": {"figures": "before, after, block", "read": ""},
 }
 """The functions that make a file a plugin of its kind, with what they are handed before their own parameters.
-Diagnostics, runtimes and schedules must have the first, the others any."""
+Diagnostics, meters, runtimes and schedules must have the first, the others any."""
 KINDS = tuple(DOORS)
 
 Input = Literal["image", "table", "any"]
@@ -102,6 +103,10 @@ class Facts(Struct, frozen=True):
     """Of a runtime: whether it needs neither Keras nor TensorFlow to run, and so is timed without them."""
     packages: tuple[str, ...] = ()
     """Of a runtime: what it consists of; their versions are part of a timing's identity."""
+    backend: str | None = None
+    """Of a runtime: the Keras backend that its processes have, whatever the run's is."""
+    install: str = ""
+    """Of a runtime: the command that installs those of its packages that bench does not bring."""
 
 
 LITERALS = {
@@ -111,8 +116,9 @@ LITERALS = {
     "optimizers": "BACKENDS STEP",
     "schedules": "BACKENDS NEEDS",
     "losses": "BACKENDS TASKS",
-    "runtimes": "BACKENDS ACCEPTS CONVERTS LIGHT PACKAGES",
+    "runtimes": "BACKENDS ACCEPTS CONVERTS LIGHT PACKAGES BACKEND INSTALL",
     "diagnostics": "INPUT TASKS BACKENDS ACCEPTS SEEDS FIGURES",
+    "meters": "",
 }
 """The fields of `Facts` that a plugin of each kind may state, in capitals."""
 HISTORY = {"ADDED": dict[str, Any], "FORMERLY": dict[str, str], "ALIASES": dict[str, str]}
@@ -213,7 +219,7 @@ def read_card(kind: str, path: Path) -> Card:
         raise PluginError(f"{path}: not a Python file: {error}") from error
     title, fields, about = _docstring(ast.get_docstring(tree) or path.stem)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in DOORS[kind]]
-    needed = list(DOORS[kind])[: 1 if kind in {"diagnostics", "runtimes", "schedules"} else None]
+    needed = list(DOORS[kind])[: 1 if kind in {"diagnostics", "meters", "runtimes", "schedules"} else None]
     if not any(function.name in needed for function in functions):
         raise PluginError(f"{path}: no function {' or '.join(needed)}; see CONTRIBUTING.md for the contract")
     parameters: dict[str, Parameter] = {}

@@ -61,6 +61,10 @@ class NotInstalled(Unsupported):
     """A package is missing on this machine; tried again when it may be there."""
 
 
+class Disagrees(BenchError):
+    """A runtime computes something else than the network that it was given."""
+
+
 class Diverged(BenchError):
     """The training loss stopped being a finite number."""
 

@@ -12,7 +12,15 @@ from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 NotNegative = Annotated[int, Meta(ge=0, le=2**53)]
-COUNTS = {"parameters", "flops", "size_bytes", "compressed_bytes", "deployed_bytes"}
+COUNTS = {
+    "parameters",
+    "flops",
+    "size_bytes",
+    "compressed_bytes",
+    "deployed_bytes",
+    "unique_weights",
+    "bits_per_weight",
+}
 """Measurements that cannot be negative."""
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 """NumPy and Keras take no more than 32 bits."""
@@ -45,6 +53,7 @@ PROPORTIONS = frozenset(
 """Measurements that lie between 0 and 1, but for rounding."""
 METRICS = (
     PROPORTIONS
+    | {"accuracy_drop", "bits_per_weight", "unique_weights"}
     | {"compressed_bytes", "fit_s", "flops", "forgetting", "generalization_gap", "loss", "mae", "output_difference"}
     | {"parameters", "r2", "rmse", "size_bytes"}
 )

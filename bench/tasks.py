@@ -15,6 +15,7 @@ from msgspec import Struct
 from bench import disk
 from bench.errors import BenchError, shortened
 from bench.measure.hardware import hardware
+from bench.measure.meters import Reading
 from bench.records import (
     Artifact,
     Cell,
@@ -45,6 +46,11 @@ PACKAGES = (
 FRAMEWORKS = (*PACKAGES, "jaxlib", "torch")
 """Packages without whose equal versions nothing half done is gone on with, and nothing kept is used."""
 
+
+COMPARED = 16
+"""Test examples on which a runtime's outputs must be the network's own before it is timed, at least."""
+EXPECTED = "expected.npy"
+"""The network's own outputs for these, beside the examples that it is timed on."""
 
 MOST_MESSAGE, MOST_TRACEBACK = 1000, 20_000
 """Characters of a fault that a record keeps; all of it is in the log."""
@@ -228,6 +234,8 @@ class BatchSamples(Struct, frozen=True):
     """Share of the time that the hypervisor took away, 0–1."""
     drift: float = 0.0
     """Relative difference between the medians of the first and the second half."""
+    figures: dict[str, Reading] = {}
+    """What the meters say, by the figure's name."""
 
 
 class Sample(Struct, frozen=True):
@@ -236,6 +244,8 @@ class Sample(Struct, frozen=True):
     batches: tuple[BatchSamples, ...]
     size_bytes: int
     duration_s: float
+    load_ms: float = 0.0
+    """From the file to a network that can be called, its libraries imported."""
     device: str = "cpu"
 
 

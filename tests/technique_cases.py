@@ -14,6 +14,10 @@ from bench.catalog import Catalog
 
 CATALOG = Catalog()
 CALLS = {
+    "fine_tune": "fine_tune(epochs=1)",
+    "low_rank": "low_rank(energy=0.5, epochs=1)",
+    "prune": "prune(epochs=2)",
+    "quantize": "quantize(scheme='keras_int8')",
     "distill": "distill(teacher='mlp(width=4, depth=1)', hint=0.5)",
     "incremental": "incremental(steps=2, replay=20, select='herding', distill=0.5)",
     "simplify": "simplify(widths=[3], epochs=1, tolerance=1.0)",
@@ -22,6 +26,9 @@ CALLS = {
     "tune": "tune(space={'learning_rate': [0.001, 0.01]}, trials=1)",
 }
 MORE = [
+    "prune(pattern='2:4', epochs=1)",
+    "prune(structured=True, epochs=1)",
+    "quantize(scheme='keras_int4')",
     "transfer(source='mlp(width=4, depth=1)', mode='features')",
     "transfer(source='mlp(width=4, depth=1)', mode='progressive', stages=2)",
 ]

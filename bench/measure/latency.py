@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from bench.measure.meters import Block, Meters
 from bench.measure.profiles import PROFILES, Profile
 from bench.records import MeasureSpec
 from bench.tasks import BatchSamples
@@ -40,41 +41,60 @@ TICK_S = 0.01
 """Resolution of the system's account of its cores."""
 
 
-def sample(deployed: Deployed, examples: NDArray[np.generic], spec: MeasureSpec) -> tuple[BatchSamples, ...]:
-    """Time calls at each batch size, on the first of the given test examples; moves this process to fixed cores."""
-    cores = _allowed_cores()
-    _stay_on(_fastest(cores, spec.threads))
-    return tuple(_undisturbed(deployed, examples, size, PROFILES[spec.profile], cores) for size in spec.batch_sizes)
+class Stopwatch:
+    """Times calls of one deployed network; moves this process to fixed cores."""
+
+    def __init__(self, deployed: Deployed, spec: MeasureSpec, meters: Meters) -> None:
+        """Time nothing yet."""
+        self._deployed = deployed
+        self._profile = PROFILES[spec.profile]
+        self._meters = meters
+        self._cores = _allowed_cores()
+        _stay_on(_fastest(self._cores, spec.threads))
+
+    def first_call_ms(self, examples: NDArray[np.generic], size: int) -> float:
+        """Time the first call at a batch size, for which much may be compiled."""
+        return _call_ms(self._deployed, self._deployed.prepare(_batch(examples, size)))
+
+    def steady(self, examples: NDArray[np.generic], size: int, first_call_ms: float) -> BatchSamples:
+        """Time calls on the first of the given test examples, and once more if they were disturbed, a few times.
+
+        What was disturbed to the last says so.
+        """
+        prepared = self._deployed.prepare(_batch(examples, size))
+        for _ in range(1 + AGAIN):
+            _warm_up(self._deployed, prepared, self._profile)
+            found = _timed(self._deployed, prepared, size, self._profile, self._cores, first_call_ms, self._meters)
+            if not is_disturbed(found):
+                break
+        return found
 
 
 def is_disturbed(batch: BatchSamples) -> bool:
-    """Tell whether something else kept the machine busy, or the two halves of the calls disagree."""
-    return batch.others_cores > OTHERS_UNSTABLE or batch.steal > STEAL_UNSTABLE or batch.drift > DRIFT_UNSTABLE
+    """Tell whether something else kept the machine busy, the two halves of the calls disagree, or a meter doubts."""
+    busy = batch.others_cores > OTHERS_UNSTABLE or batch.steal > STEAL_UNSTABLE
+    return busy or batch.drift > DRIFT_UNSTABLE or any(reading.doubt for reading in batch.figures.values())
 
 
-def _undisturbed(
-    deployed: Deployed, examples: NDArray[np.generic], size: int, profile: Profile, cores: Sequence[int]
-) -> BatchSamples:
-    """Time calls, and once more if they were disturbed, a few times; what was disturbed to the last says so."""
-    x = np.resize(examples, (size, *examples.shape[1:])) if size > len(examples) else examples[:size]
-    prepared = deployed.prepare(x)
-    first = _call_ms(deployed, prepared)
-    for _ in range(1 + AGAIN):
-        _warm_up(deployed, prepared, profile)
-        found = _timed(deployed, prepared, size, profile, cores, first)
-        if not is_disturbed(found):
-            break
-    return found
+def _batch(examples: NDArray[np.generic], size: int) -> NDArray[np.generic]:
+    return np.resize(examples, (size, *examples.shape[1:])) if size > len(examples) else examples[:size]
 
 
 def _timed(
-    deployed: Deployed, prepared: Any, size: int, profile: Profile, cores: Sequence[int], first: float
+    deployed: Deployed,
+    prepared: Any,
+    size: int,
+    profile: Profile,
+    cores: Sequence[int],
+    first: float,
+    meters: Meters,
 ) -> BatchSamples:
     calls, seconds = profile.effort(size)
     wanted, duration = calls / profile.processes, seconds / profile.processes
     latencies: list[float] = []
     gc.collect()
     gc.disable()
+    meters.begin()
     before, own, started = _machine(cores), time.process_time(), time.perf_counter()
     try:
         while len(latencies) < wanted or time.perf_counter() - started < duration:
@@ -82,6 +102,7 @@ def _timed(
     finally:
         gc.enable()
     wall, own, after = time.perf_counter() - started, time.process_time() - own, _machine(cores)
+    figures = meters.end(Block(size, latencies, wall))
     blur = TICK_S * len(cores) ** 0.5
     others, stolen = after.busy_s - before.busy_s - own - blur, after.stolen_s - before.stolen_s - TICK_S
     halves = [median(latencies[: len(latencies) // 2]), median(latencies[len(latencies) // 2 :])]
@@ -92,6 +113,7 @@ def _timed(
         others_cores=max(others, 0.0) / wall,
         steal=max(stolen, 0.0) / (wall * len(cores)),
         drift=max(halves) / min(halves) - 1,
+        figures=figures,
     )
 
 

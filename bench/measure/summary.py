@@ -19,6 +19,8 @@ OTHERS_INVALID = 1.0
 """Cores kept busy by other processes."""
 ENOUGH_FOR_AN_OUTLIER = 5
 """Processes of which one may be left out, as slower or faster than all the others."""
+MOST_DOUBTS = 3
+"""Of the meters, that are told."""
 SKETCH = [round(i / 100, 2) for i in range(101)]
 
 
@@ -43,11 +45,17 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
     measurements = [
         Measurement(name="deployed_bytes", value=samples[0].size_bytes, unit="B", better="lower", runtime=runtime)
     ]
+    loads = [sample.load_ms for sample in samples]
+    cold = [sample.load_ms + sample.batches[0].first_call_ms for sample in samples]
+    for name, values in (("load_ms", loads), ("cold_start_ms", cold)):
+        found = geometric_interval(values)
+        measurements.append(_figure(name, found, n=len(samples), unit="ms", better="lower", runtime=runtime))
     series, timings = [], []
     for i, size in enumerate(task.node.measure.batch_sizes):
         batches = [sample.batches[i] for sample in samples]
         kept = _alike(batches)
         measurements += _figures(runtime, size, kept, PROFILES[task.node.measure.profile].percentiles)
+        measurements += _readings(runtime, size, kept)
         series += [_sketch(runtime, size, kept), *_by_process(runtime, size, kept, measurements)]
         timings.append(_trust(runtime, size, batches, kept))
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
@@ -95,6 +103,22 @@ def _figures(
             yield _figure("latency_ms", found, n=calls, unit="ms", better="lower", statistic=f"p{percent:g}", **where)
 
 
+def _readings(runtime: str, size: int, batches: list[BatchSamples]) -> Iterator[Measurement]:
+    """Yield what meters say that could be read in every process: the mean over these."""
+    for name, one in batches[0].figures.items():
+        values = [batch.figures[name].value for batch in batches if name in batch.figures]
+        if len(values) == len(batches):
+            yield Measurement(
+                name=name,
+                value=fmean(values),
+                unit=one.unit,
+                better=one.better,
+                n=len(values),
+                runtime=runtime,
+                batch_size=size,
+            )
+
+
 def _figure(name: str, interval: Interval, **fields: Any) -> Measurement:
     return Measurement(name=name, value=interval.value, low=interval.low, high=interval.high, **fields)
 
@@ -140,6 +164,8 @@ def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[Batc
         reasons.append(f"the hypervisor took {steal:.0%} of the time")
     if drift > DRIFT_UNSTABLE:
         reasons.append(f"the two halves of a process's calls differ by {drift:.0%}")
+    doubts = (reading.doubt for batch in kept for reading in batch.figures.values() if reading.doubt)
+    reasons += list(dict.fromkeys(doubts))[:MOST_DOUBTS]
     validity: Literal["valid", "unstable", "invalid"] = "unstable" if reasons else "valid"
     if others > OTHERS_INVALID:
         validity = "invalid"

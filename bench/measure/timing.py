@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.catalog import Catalog
-from bench.errors import PluginError, shortened
+from bench.errors import Disagrees, PluginError, shortened
 from bench.measure import latency
-from bench.tasks import Sample, Task
+from bench.measure.meters import Meters
+from bench.tasks import EXPECTED, Sample, Task
 from bench.work import deployment
+
+AGREES_WITHIN = 0.01
+"""Largest difference from the parent's outputs, relative to the largest of these: rounding, and no more."""
 
 
 def sample(task: Task, examples: Path) -> Sample:
@@ -18,24 +23,50 @@ def sample(task: Task, examples: Path) -> Sample:
     started = time.monotonic()
     assert task.parent is not None and task.node.measure is not None
     name = f"runtimes/{task.node.measure.runtime.name}"
-    catalog, runtime = Catalog(task.plugins), task.node.measure.runtime
+    catalog, spec = Catalog(task.plugins), task.node.measure
+    runtime, sizes = spec.runtime, spec.batch_sizes
+    meters, x = Meters(catalog), np.load(examples)
+    catalog.load("runtimes", runtime.name)  # so that what it imports counts for nothing
+    loading = time.perf_counter()
     deployed: Any = deployment.deploy(catalog, runtime, task.home, task.parent, task.threads)
     if not isinstance(deployed, deployment.Deployed) or not isinstance(deployed.size_bytes, int):
         got = shortened(repr(deployed), 60)
         raise PluginError(f"{name}: its 'deploy' must return a Deployed, its size_bytes a whole number; got {got}")
-    x = np.load(examples)
-    batches = latency.sample(deployed, x, task.node.measure)
-    n = batches[0].batch_size  # which it has seen, so nothing is compiled anew
-    answers = np.asarray(deployed.predict(deployed.prepare(x[:n])))
-    if answers.ndim != 2 or len(answers) != n or answers.dtype.kind != "f" or not np.isfinite(answers).all():
-        got = f"{answers.dtype} {answers.shape}" if answers.dtype.kind != "f" or answers.ndim != 2 else "others"
-        raise PluginError(f"{name}: its 'predict' must return finite outputs (n, classes) as float32; got {got}")
+    load_ms = 1000 * (time.perf_counter() - loading)
+    watch = latency.Stopwatch(deployed, spec, meters)
+    firsts = [watch.first_call_ms(x, sizes[0])]
+    _require_agreement(name, deployed, x, np.load(examples.with_name(EXPECTED)), sizes[0])
+    firsts += [watch.first_call_ms(x, size) for size in sizes[1:]]
     return Sample(
-        batches=batches,
+        batches=tuple(watch.steady(x, size, first) for size, first in zip(sizes, firsts, strict=True)),
         size_bytes=deployed.size_bytes,
+        load_ms=load_ms,
         duration_s=time.monotonic() - started,
         device=deployed.device or _keras_device(),
     )
+
+
+def _require_agreement(
+    name: str, deployed: deployment.Deployed, x: NDArray[np.generic], expected: NDArray[np.floating[Any]], size: int
+) -> None:
+    """Raise Disagrees for outputs that are not the parent's on the same examples: what computes otherwise is not timed.
+
+    They go in by the smallest batch size, which it has seen, so nothing is compiled anew.
+    """
+    found = []
+    for start in range(0, len(expected) - size + 1, size):
+        answers = np.asarray(deployed.predict(deployed.prepare(x[start : start + size])))
+        if answers.ndim != 2 or len(answers) != size or answers.dtype.kind != "f" or not np.isfinite(answers).all():
+            got = f"{answers.dtype} {answers.shape}" if answers.dtype.kind != "f" or answers.ndim != 2 else "others"
+            raise PluginError(f"{name}: its 'predict' must return finite outputs (n, classes) as float32; got {got}")
+        found.append(answers)
+    wanted = expected[: size * len(found)]
+    off = float(np.abs(np.concatenate(found) - wanted).max()) if np.concatenate(found).shape == wanted.shape else np.inf
+    if not off <= AGREES_WITHIN * float(np.abs(wanted).max()):
+        raise Disagrees(
+            f"{name}: its outputs are not the network's own: they differ by up to {off:.3g} where those reach "
+            f"{float(np.abs(wanted).max()):.3g} ({len(wanted)} test examples); it is not timed"
+        )
 
 
 def _keras_device() -> str:

@@ -30,7 +30,11 @@ class Settings(Struct, frozen=True):
     worker: str = WORKER
     timer: str = TIMER
 
-    def kind(self, threads: int, *, light: bool = False) -> Kind:
-        """Return what the processes of nodes import, and under which variables."""
-        modules = (self.timer,) if light else (self.worker, self.timer)
-        return Kind.of(*modules, variables=environment(self.backend, threads) | {"TMPDIR": str(self.home.temporary)})
+    def kind(self, threads: int, *, light: bool = False, backend: str | None = None) -> Kind:
+        """Return what the processes of nodes import, and under which variables.
+
+        Those that need no framework are `light`; those of another Keras backend than the run's only time.
+        """
+        modules = (self.timer,) if light else ("keras", self.timer) if backend else (self.worker, self.timer)
+        variables = environment(backend or self.backend, threads) | {"TMPDIR": str(self.home.temporary)}
+        return Kind.of(*modules, variables=variables)

@@ -99,8 +99,8 @@ class Timer:
         """Return what a fresh process measures of a node, or the record of what became of it."""
         assert task.node.measure is not None
         runtime = task.node.measure.runtime
-        light = self._catalog.card("runtimes", runtime.name).facts(runtime).light
-        kind = self._settings.kind(task.threads, light=light)
+        facts = self._catalog.card("runtimes", runtime.name).facts(runtime)
+        kind = self._settings.kind(task.threads, light=facts.light, backend=facts.backend)
         function = f"{self._settings.timer}:sample"
         job = self._jobs.ended(self._jobs.start(kind, function, task, examples[task.node.id], alone=True))
         outcome: Sample | Record = outcomes.outcome(job, task)

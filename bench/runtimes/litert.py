@@ -1,14 +1,15 @@
 """LiteRT: the runtime for phones and small devices
 
 Formerly TensorFlow Lite. A Keras network is converted to float32; a LiteRT network, such as
-`quantize` leaves, is run as it is. On x86-64 and Arm its XNNPACK kernels are used.
+`quantize` leaves, is run as it is. On x86-64 and Arm its XNNPACK kernels are used, unless
+`delegate='none'` leaves its plain ones. `threads` are those of the suite unless said.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from bench.errors import Unsupported
@@ -19,6 +20,8 @@ BACKENDS = ("tensorflow",)
 CONVERTS = {"keras": ".tflite"}
 LIGHT = True
 PACKAGES = ("ai-edge-litert", "tensorflow")
+ADDED: dict[str, Any] = {"threads": 0, "delegate": "xnnpack"}
+RESOLVERS = {"xnnpack": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
 
 def convert(network: Path, converted: Path) -> None:
@@ -28,11 +31,13 @@ def convert(network: Path, converted: Path) -> None:
     keras.models.load_model(network, compile=False).export(converted, format="litert", verbose=False)
 
 
-def deploy(network: Deployable) -> Deployed:
+def deploy(network: Deployable, *, threads: int = 0, delegate: Literal["xnnpack", "none"] = "xnnpack") -> Deployed:
     """Load the network into an interpreter."""
     path = network.path
     batch_size = None if _takes_batches(path) else 1
-    interpreter = Interpreter(str(path), num_threads=network.threads)
+    interpreter = Interpreter(
+        str(path), num_threads=threads or network.threads, experimental_op_resolver_type=RESOLVERS[delegate]
+    )
     entries, leaves = interpreter.get_input_details(), interpreter.get_output_details()
     if len(entries) != 1 or len(leaves) != 1:
         raise Unsupported(f"has {len(entries)} inputs and {len(leaves)} outputs; one of each is needed")

@@ -1,16 +1,26 @@
 """ONNX Runtime: the runtime for networks from any framework
 
-Runs `.onnx` files as they are, on the CPU, on one stream of as many threads as the suite says.
-Needs the extra: pip install "keras-bench[onnx]".
+Runs `.onnx` files as they are; a Keras network is converted. On the CPU it is one stream of as
+many threads as the suite says; `provider='cuda'` and `'tensorrt'` compute on NVIDIA's devices, where
+the package for these is installed (pip install onnxruntime-gpu). Needs the extra:
+pip install "keras-bench[onnx]".
 """
+
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.blocks.to_onnx import export
 from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
-ACCEPTS = ("onnx",)
+ACCEPTS = ("keras", "onnx")
+ALIASES = {"tensorrt": "onnxruntime(provider='tensorrt')"}
+BACKENDS = ("tensorflow",)
+CONVERTS = {"keras": ".onnx"}
+INSTALL = 'pip install "keras-bench[onnx]"'
 LIGHT = True
 PACKAGES = ("onnxruntime",)
 
@@ -22,16 +32,31 @@ TYPES: dict[str, type[np.generic]] = {
 }
 
 
-def deploy(network: Deployable) -> Deployed:
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+ADDED: dict[str, Any] = {"provider": "cpu"}
+
+
+def convert(network: Path, converted: Path) -> None:
+    """Export a Keras network to ONNX."""
+    export(network, converted)
+
+
+def deploy(network: Deployable, *, provider: Literal["cpu", "cuda", "tensorrt"] = "cpu") -> Deployed:
     """Load the network into a session."""
     try:
         import onnxruntime
     except ImportError as error:
         raise NotInstalled('onnxruntime is not installed (pip install "keras-bench[onnx]")') from error
+    if PROVIDERS[provider] not in onnxruntime.get_available_providers():
+        raise NotInstalled(f"onnxruntime has no {PROVIDERS[provider]} here (pip install onnxruntime-gpu)")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = network.threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(network.path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(network.path), options, providers=[PROVIDERS[provider]])
     entries, leaves = session.get_inputs(), session.get_outputs()
     if len(entries) != 1 or len(leaves) != 1:
         raise Unsupported(f"has {len(entries)} inputs and {len(leaves)} outputs; one of each is needed")
@@ -45,5 +70,8 @@ def deploy(network: Deployable) -> Deployed:
         return outputs
 
     return Deployed(
-        prepare=lambda x: x.astype(kind), predict=predict, size_bytes=network.path.stat().st_size, device="cpu"
+        prepare=lambda x: x.astype(kind),
+        predict=predict,
+        size_bytes=network.path.stat().st_size,
+        device="cpu" if provider == "cpu" else "gpu",
     )

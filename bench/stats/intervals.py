@@ -72,6 +72,19 @@ def wilson(successes: float, n: int, level: float = 1 - ALPHA) -> Interval:
     return Interval(value=share, low=max(middle - half, 0.0), high=min(middle + half, 1.0), n=n)
 
 
+def paired_interval(better: int, worse: int, n: int, level: float = 1 - ALPHA) -> Interval:
+    """Return the difference of two shares of the same n examples: (better − worse) / n.
+
+    `better` examples are in the first share alone, `worse` in the second alone. By Bonett and Price
+    (2012, https://doi.org/10.3102/1076998611411920), one is added to each, so that the interval holds
+    its level also where the two hardly differ.
+    """
+    one, other = (better + 1) / (n + 2), (worse + 1) / (n + 2)
+    half = quantile(math.inf, level) * math.sqrt((one + other - (one - other) ** 2) / (n + 2))
+    middle, value = one - other, (better - worse) / n
+    return Interval(value=value, low=max(middle - half, -1.0), high=min(middle + half, 1.0), n=n)
+
+
 def smallest_count(percent: float) -> int:
     """Return the fewest samples at which a percentile (0–100) may be reported.
 

@@ -1,68 +1,85 @@
-"""Pruning: small weights set to zero
+"""Pruning: the smallest weights set to zero, or whole channels taken out
 
-Starts from the trained network and trains on for `epochs` epochs, in which the smallest weights
-of all convolutions and dense layers are set to zero, more and more until the share `sparsity` is
-reached. It trains on what the recipe's techniques make of batches and loss. The compressed file
-shrinks; no common runtime gets faster by it.
+Starts from the trained network and trains on for `epochs` epochs (0: not at all) with the recipe's
+batches and loss (but for prices on weights). In these the smallest weights of each convolution
+and dense layer are set to zero, until the share `sparsity` is reached: at once with the
+`schedule='constant'`, in ever smaller steps over three quarters of the training with `'polynomial'`.
+`pattern='2:4'` keeps the two largest of every four inputs, as sparse tensor cores want. The
+compressed file shrinks by that; no common runtime gets faster.
 
-Paper: M. Zhu and S. Gupta, To prune, or not to prune: exploring the efficacy of pruning for model compression, 2017, https://arxiv.org/abs/1710.01878
+`structured=True` takes out the share `sparsity` of the channels instead, the ones with the smallest kernels, and
+leaves a smaller dense network, which is faster everywhere. Channels that a residual addition
+ties together go or stay together.
+
+`by='tfmot'` prunes by tensorflow-model-optimization, on a copy of the network in tf_keras, with a
+constant learning rate of Adam; it knows convolutional networks that classify, and no pattern and no
+channels here.
+
+Paper: M. Zhu and S. Gupta, To prune, or not to prune: exploring the efficacy of pruning for model compression, 2017,
+https://arxiv.org/abs/1710.01878; channels: H. Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017,
+https://arxiv.org/abs/1608.08710
 
 Expect: InceptionV3 on ImageNet 78.1 → 78.0 / 76.1 / 74.6 % at 50 / 75 / 87.5 % (tensorflow-model-optimization's guide)
 """
 
+from typing import Any, Literal
+
 import keras
-import numpy as np
-import tensorflow_model_optimization as tfmot
-import tf_keras
 
+from bench.blocks.channels import Channels
+from bench.blocks.fine_tuning import trained_on
+from bench.blocks.masks import Masks, Schedule, kernels
 from bench.errors import Unsupported
-from bench.work import training, twin
+from bench.work.training import Job, Product
 
-BACKENDS = ("tensorflow",)
-TASKS = ("classification",)
+BACKENDS = {"by": {"tfmot": ("tensorflow",)}}
+TASKS = {"by": {"tfmot": ("classification",)}}
 TAKES = ("keras",)
 GIVES = "keras"
+ADDED: dict[str, Any] = {"schedule": "polynomial", "pattern": None, "structured": False, "by": "tfmot"}
+ENOUGH = 0.98
+"""Share of the wanted zeros that there must be in the end."""
 
 
 def after(
-    job: training.Job, *, sparsity: float = 0.5, epochs: int = 2, learning_rate: float = 0.0005
-) -> training.Product:
-    """Return the pruned network; raise Unsupported if it cannot be rebuilt in tf_keras."""
-    trained = job.parent.network
-    if trained.output_shape[-1] != len(job.learn.facts.classes):
-        raise Unsupported(f"the network has {trained.output_shape[-1]} output; pruning needs one for each class")
-    steps = epochs * job.trainer.steps_per_epoch
-    schedule = tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=sparsity,
-        begin_step=0,
-        end_step=max(steps * 3 // 4, 1),
-        frequency=max(steps // 40, 1),
-    )
+    job: Job,
+    *,
+    sparsity: float = 0.5,
+    epochs: int = 2,
+    learning_rate: float = 0.0005,
+    schedule: Schedule = "polynomial",
+    pattern: Literal["2:4"] | None = None,
+    structured: bool = False,
+    by: Literal["keras", "tfmot"] = "keras",
+) -> Product:
+    """Return the pruned network; raise Unsupported for what cannot be pruned as asked."""
+    if not 0 < sparsity < 1:
+        raise Unsupported(f"prune(sparsity={sparsity}): a share between 0 and 1 is set to zero")
+    if (pattern or structured) and by == "tfmot":
+        raise Unsupported("tensorflow-model-optimization prunes no patterns and no channels here; leave out by='tfmot'")
+    if pattern and (structured or sparsity != 0.5):
+        raise Unsupported("pattern='2:4' sets half of the weights to zero: leave sparsity at 0.5, structured at False")
+    if by == "tfmot":
+        from bench.blocks.tfmot import pruned
 
-    def wrap(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
-        if isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense)):
-            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
-        return layer
+        product = pruned(job, sparsity, epochs, learning_rate, schedule)
+    elif structured:
+        channels = Channels(job.parent.network)
+        return trained_on(job, channels.without(channels.weakest(sparsity)), epochs, learning_rate)
+    else:
+        network, steps = job.parent.network, epochs * job.trainer.steps_per_epoch
+        masks = Masks(network, sparsity, steps, schedule, pattern=pattern is not None)
+        product = trained_on(job, network, epochs, learning_rate, [masks])
+        masks.finish()
+    _require(product.network, sparsity, pattern is not None)
+    return product
 
-    pruned = tf_keras.models.clone_model(twin.make(trained), clone_function=wrap)
-    model = twin.Training(pruned, job.trainer, job.parent.outputs, tf_keras.optimizers.Adam(learning_rate))
-    series = model.fit(epochs, tfmot.sparsity.keras.UpdatePruningStep())
-    stripped = tfmot.sparsity.keras.strip_pruning(pruned)
-    twin.copy_weights(stripped, trained)
-    reached = _sparsity(trained)
-    # Known to do nothing, silently, when the schedule is longer than the training.
-    if reached < sparsity - 0.02:
+
+def _require(network: Any, sparsity: float, pattern: bool) -> None:
+    """Raise Unsupported for less zeros than wanted, as are left where a schedule is longer than the training."""
+    values = [keras.ops.convert_to_numpy(kernel) for kernel in kernels(network, pattern=pattern)]
+    if not values:
+        raise Unsupported(f"{network.name} has no kernels to prune")
+    reached = sum((value == 0).sum() for value in values) / sum(value.size for value in values)
+    if reached < sparsity * ENOUGH - 0.01:
         raise Unsupported(f"pruning reached a sparsity of {reached:.2f}, not {sparsity}; train for more epochs")
-    return training.Product(trained, figures={"sparsity": (reached, "1")}, series=series)
-
-
-def _sparsity(network: keras.Model) -> float:
-    """Return the share of zeros among the kernels that are pruned."""
-    kernels = [
-        np.asarray(layer.kernel)
-        for layer in network.layers
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
-        and not isinstance(layer, keras.layers.DepthwiseConv2D)
-    ]
-    return float(sum((kernel == 0).sum() for kernel in kernels) / sum(kernel.size for kernel in kernels))

@@ -1,8 +1,16 @@
-"""Quantization: weights and activations as 8-bit integers
+"""Quantization: weights, and activations too, in few bits
 
-After training, without training on: the network is converted to LiteRT with int8 weights and
-activations, whose ranges are read off `examples` training images. Raw pixels go in as bytes as
-they are; the output stays float32, as 256 levels would spoil log loss and calibration.
+What there is, by `scheme`:
+
+- `int8`: after training, weights and activations as 8-bit integers, for LiteRT. The ranges are read off `examples`
+  training images, or rows of a table. Raw pixels go in as bytes as they are; the columns of a table, which have many
+  scales, are standardized as floats first. The output stays float32, as 256 levels would spoil log loss and
+  calibration.
+- `int16x8`: the same with activations of 16 bits: nearer to the float network, and slow on most machines.
+- `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
+- `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
+  tensorflow-model-optimization on a copy of the network in tf_keras, with a constant `learning_rate` of Adam.
+- `keras_int8`, `keras_int4`: Keras's own, of dense layers alone; the record says which share of the weights that is.
 
 Paper: B. Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, CVPR 2018, https://arxiv.org/abs/1712.05877
@@ -11,36 +19,139 @@ Expect: ResNet-8 on CIFAR-10 87.19 → 86.97 % (MLPerf Tiny's published pair);
 a quarter of the size, a third of the latency
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
+import keras
 import numpy as np
-import tensorflow as tf
 
-from bench.work import training
+from bench.errors import Unsupported, first_line
+from bench.work.training import Job, Product
 
-BACKENDS = ("tensorflow",)
-INPUT = "image"
+BACKENDS = {
+    "scheme": {
+        "int8": ("tensorflow",),
+        "int16x8": ("tensorflow",),
+        "dynamic": ("tensorflow",),
+        "float16": ("tensorflow",),
+        "qat": ("tensorflow",),
+    }
+}
+TASKS = {"scheme": {"qat": ("classification",)}}
 TAKES = ("keras",)
-GIVES = "litert"
+GIVES = {
+    "scheme": {
+        "int8": "litert",
+        "int16x8": "litert",
+        "dynamic": "litert",
+        "float16": "litert",
+        "qat": "litert",
+        "keras_int8": "keras",
+        "keras_int4": "keras",
+    }
+}
+ADDED: dict[str, Any] = {"scheme": "int8", "epochs": 2, "learning_rate": 0.0002}
+Scheme = Literal["int8", "int16x8", "dynamic", "float16", "qat", "keras_int8", "keras_int4"]
+Representative = Callable[[], Iterator[list[np.ndarray]]]
 
 
-def after(job: training.Job, *, examples: int = 300) -> training.Product:
-    """Return the file of the int8 network."""
-    network = job.parent.network
+def after(
+    job: Job, *, scheme: Scheme = "int8", examples: int = 300, epochs: int = 2, learning_rate: float = 0.0002
+) -> Product:
+    """Return the quantized network, a file but for Keras's own schemes; raise Unsupported for one that cannot be."""
+    if scheme in {"keras_int8", "keras_int4"}:
+        return _by_keras(job, scheme.removeprefix("keras_"))
+    if scheme == "qat":
+        return _aware(job, epochs, learning_rate)
+    import tensorflow as tf
+
+    converter = _converter(job)
+    if scheme == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if scheme in {"int8", "int16x8"}:
+        converter.representative_dataset = _representative(job, examples)
+    if scheme == "int16x8":
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+    if scheme == "int8" and _has_pixels(job):
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+    path = job.folder / "network.tflite"
+    try:
+        if scheme in {"int8", "int16x8"} and not _has_pixels(job):
+            path.write_bytes(_but_for_preparation(converter))
+        else:
+            path.write_bytes(converter.convert())
+    except (RuntimeError, ValueError) as error:
+        raise Unsupported(f"LiteRT cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
+    return Product(path)
+
+
+def _has_pixels(job: Job) -> bool:
+    return job.learn.train.x.dtype == np.uint8
+
+
+def _converter(job: Job) -> Any:
+    import tensorflow as tf
+
+    folder = job.folder / "saved"
+    job.parent.network.export(folder, format="tf_saved_model", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter
+
+
+def _but_for_preparation(converter: Any) -> bytes:
+    """Quantize all but sums and products: columns of a table are of many scales, which no 8 bits hold together."""
+    import tensorflow as tf
+
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["SUB", "MUL", "DIV", "ADD"])
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=converter.representative_dataset, debug_options=options
+    )
+    quantized: bytes = debugger.get_nondebug_quantized_model()
+    return quantized
+
+
+def _representative(job: Job, examples: int) -> Representative:
+    """Return what yields training examples, one by one, to read ranges off."""
     chosen = np.random.default_rng(job.seed).permutation(len(job.learn.train))[:examples]
 
     def representative() -> Iterator[list[np.ndarray]]:
         for i in np.sort(chosen):
             yield [job.learn.train.x[i : i + 1].astype(np.float32)]
 
+    return representative
+
+
+def _by_keras(job: Job, mode: str) -> Product:
+    network = job.parent.network
+    before = {id(layer) for layer in network._flatten_layers() if _is_quantized(layer)}
+    weights = network.count_params()
+    sizes = {id(layer): layer.count_params() for layer in network._flatten_layers(recursive=True)}
+    network.quantize(mode)
+    done = [layer for layer in network._flatten_layers() if _is_quantized(layer) and id(layer) not in before]
+    share = sum(sizes[id(layer)] for layer in done) / max(weights, 1)
+    if not done:
+        raise Unsupported(f"Keras quantizes dense layers alone, and {network.name} has none")
+    return Product(network, {"quantized_share": (share, "1")})
+
+
+def _is_quantized(layer: keras.Layer) -> bool:
+    return getattr(layer, "quantization_mode", None) is not None
+
+
+def _aware(job: Job, epochs: int, learning_rate: float) -> Product:
+    import tensorflow as tf
+
+    from bench.blocks.tfmot import quantization_aware
+
+    network, product = quantization_aware(job, epochs, learning_rate)
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if _has_pixels(job):
+        converter.inference_input_type = tf.uint8
     path = job.folder / "network.tflite"
-    network.export(
-        path,
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=representative,
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        inference_input_type=tf.uint8,
-    )
-    return training.Product(path)
+    path.write_bytes(converter.convert())
+    return Product(path, series=product.series)

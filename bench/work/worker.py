@@ -22,14 +22,14 @@ import numpy as np
 
 from bench import disk, store
 from bench.catalog import Catalog
-from bench.errors import DataError, Diverged, Unsupported, first_line
+from bench.errors import DataError, Diverged, NotInstalled, Unsupported, first_line
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
 from bench.runner.process import visible
-from bench.tasks import FRAMEWORKS, Progress, Task, failure, provenance, record, versions
-from bench.work import data, decoded, deployment, evaluation, network, training
+from bench.tasks import COMPARED, EXPECTED, FRAMEWORKS, Progress, Task, failure, provenance, record, versions
+from bench.work import data, decoded, deployment, derived, evaluation, network, stored, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.faults import cause
@@ -77,10 +77,16 @@ def prepare(task: Task) -> Path:
     """Convert the parent's network for a `measure` node and lay out what it is timed on; errors go to the runner."""
     assert task.parent is not None and task.node.measure is not None
     catalog, spec = Catalog(task.plugins), task.node.measure
+    facts = catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)
+    if facts.install and (missing := [name for name in facts.packages if name not in versions(facts.packages)]):
+        raise NotInstalled(f"{' and '.join(missing)} not installed ({facts.install})")
     deployment.convert(catalog, spec.runtime, task.home, task.parent)
+    split = _split(task, catalog)
     task.folder.mkdir(parents=True, exist_ok=True)
     path = task.folder / "examples.npy"
-    np.save(path, _split(task, catalog).test.x[: max(spec.batch_sizes)])
+    np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
+    compared = split.test.x[: max(spec.batch_sizes[0], COMPARED)]
+    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).deployed.outputs(compared))
     return path
 
 
@@ -112,12 +118,13 @@ def _train_or_derive(task: Task) -> Record:
         if node.kind == "derive":
             assert task.parent is not None
             before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
-            figures += evaluation.compare(outputs, before, split)
+            figures += derived.figures(outputs, before, split)
+            figures += stored.figures(artifact, task.home.artifacts)
         if made.stages:
             learned = _judge_stages(made, split)
             figures += learned.measurements
             made = replace(made, series=(*made.series, learned.series), tables=made.tables | {"tasks": learned.table})
-        layers = network.layer_table(made.described) if made.described else ()
+        layers = network.layer_table(made.described) if made.described else stored.layers(artifact, task.home.artifacts)
         figures += network.complexity(layers) + network.size(artifact, task.home.artifacts)
     if "fit" in phases.seconds:
         figures.append(Measurement(name="fit_s", value=phases.seconds["fit"], unit="s", better="lower"))

@@ -1,0 +1,28 @@
+"""Some epochs more of a finished network, for techniques that change it and for the control beside them."""
+
+from collections.abc import Sequence
+
+import keras
+
+from bench.errors import Unsupported
+from bench.work.training import Job, OptimizerDoor, Product
+
+
+def trained_on(
+    job: Job, network: keras.Model, epochs: int, learning_rate: float, doors: Sequence[OptimizerDoor] = ()
+) -> Product:
+    """Train a network in place as the recipe does, `epochs` more from `learning_rate` on; with 0, not at all.
+
+    Optimizer and schedule are the suite's, batches and loss the recipe's, and `doors` wrap the
+    optimizer last. Raise Unsupported for answers that are not what the loss is of.
+    """
+    if not epochs:
+        return Product(network)
+    if job.parent.outputs != "logits" or network.output_shape[-1] != job.learn.facts.outputs:
+        raise Unsupported(
+            f"trains on, which takes a network with {job.learn.facts.outputs} logits; this one answers with "
+            f"{network.output_shape[-1]} {job.parent.outputs}"
+        )
+    trainer = job.trainer.vary({"epochs": epochs, "learning_rate": learning_rate, "warmup_epochs": 0})
+    trainer.optimizer_doors += doors
+    return trainer.fit(network)

@@ -1,0 +1,128 @@
+"""What tensorflow-model-optimization does to a network, on its twin in tf_keras.
+
+Importing this module puts the process in tf_keras's hands for `tf.keras`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from bench.blocks.masks import RISES, UPDATES, Schedule
+from bench.errors import Unsupported, first_line
+from bench.work import twin
+from bench.work.training import Job, Product
+
+Wrap = Callable[[Any], Any]
+
+
+def pruned(job: Job, sparsity: float, epochs: int, learning_rate: float, schedule: Schedule) -> Product:
+    """Return the network with its smallest weights at zero."""
+    steps = epochs * job.trainer.steps_per_epoch
+    frequency = max(steps // UPDATES, 1)
+    made = (
+        tfmot.sparsity.keras.PolynomialDecay(
+            initial_sparsity=0.0,
+            final_sparsity=sparsity,
+            begin_step=0,
+            end_step=max(int(steps * RISES), 1),
+            frequency=frequency,
+        )
+        if schedule == "polynomial"
+        else tfmot.sparsity.keras.ConstantSparsity(sparsity, begin_step=0, frequency=frequency)
+    )
+    wrapped = _wrapped(job, lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=made))
+    step = tfmot.sparsity.keras.UpdatePruningStep()
+    product = _trained(job, wrapped, epochs, learning_rate, step)
+    return _back(job, tfmot.sparsity.keras.strip_pruning(wrapped), product)
+
+
+def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Product:
+    """Return the network with `clusters` distinct weights in each layer."""
+    start = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
+    wrapped = _wrapped(
+        job,
+        lambda layer: tfmot.clustering.keras.cluster_weights(
+            layer, number_of_clusters=clusters, cluster_centroids_init=start
+        ),
+    )
+    product = _trained(job, wrapped, epochs, learning_rate)
+    return _back(job, tfmot.clustering.keras.strip_clustering(wrapped), product)
+
+
+def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_keras.Model, Product]:
+    """Return the twin as it is after training with weights and activations rounded to 8 bits, and its curves."""
+    network = twin.make(job.parent.network)
+    quantizable = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
+
+    def annotate(layer: Any) -> Any:
+        if isinstance(layer, (tf_keras.layers.Rescaling, tf_keras.layers.Normalization)):
+            return tfmot.quantization.keras.quantize_annotate_layer(layer, _OutputAlone())
+        if quantizable.supports(layer):
+            return tfmot.quantization.keras.quantize_annotate_layer(layer)
+        return layer
+
+    try:
+        annotated = tf_keras.models.clone_model(network, clone_function=annotate)
+        with tf_keras.utils.custom_object_scope({"_OutputAlone": _OutputAlone}):
+            ready = tfmot.quantization.keras.quantize_apply(annotated)
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        raise Unsupported(
+            f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"
+        ) from error
+    return ready, _trained(job, ready, epochs, learning_rate)
+
+
+class _OutputAlone(tfmot.quantization.keras.QuantizeConfig):
+    """Of a layer without weights that are worth it: what it hands on is rounded, by its moving range."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        pass
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        quantizers = tfmot.quantization.keras.quantizers
+        return [quantizers.MovingAverageQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+def _wrapped(job: Job, wrap: Wrap) -> tf_keras.Model:
+    """Return the twin with each of its convolutions and dense layers wrapped."""
+    trained, classes = job.parent.network, len(job.learn.facts.classes)
+    if trained.output_shape[-1] != classes:
+        raise Unsupported(f"the network has {trained.output_shape[-1]} output; one for each class is needed")
+
+    def each(layer: Any) -> Any:
+        is_wrapped = isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
+        return wrap(layer) if is_wrapped and not isinstance(layer, tf_keras.layers.DepthwiseConv2D) else layer
+
+    return tf_keras.models.clone_model(twin.make(trained), clone_function=each)
+
+
+def _trained(
+    job: Job,
+    wrapped: tf_keras.Model,
+    epochs: int,
+    learning_rate: float,
+    callback: tf_keras.callbacks.Callback | None = None,
+) -> Product:
+    optimizer = tf_keras.optimizers.Adam(learning_rate)
+    model = twin.Training(wrapped, job.trainer, job.parent.outputs, optimizer)
+    return Product(job.parent.network, series=model.fit(epochs, callback or tf_keras.callbacks.Callback()))
+
+
+def _back(job: Job, stripped: tf_keras.Model, product: Product) -> Product:
+    """Return the network with its twin's weights."""
+    twin.copy_weights(stripped, job.parent.network)
+    return product

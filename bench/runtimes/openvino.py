@@ -1,0 +1,51 @@
+"""OpenVINO: Intel's runtime for processors and graphics units
+
+Runs `.onnx` and `.tflite` files as they are; a Keras network is converted to ONNX. For one call at
+a time, on as many threads as the suite says. Needs the extra: pip install "keras-bench[openvino]".
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.blocks.to_onnx import export
+from bench.errors import Unsupported
+from bench.work.deployment import Deployable, Deployed
+
+ACCEPTS = ("keras", "onnx", "litert")
+BACKENDS = ("tensorflow",)
+CONVERTS = {"keras": ".onnx"}
+INSTALL = 'pip install "keras-bench[openvino,onnx]"'
+LIGHT = True
+PACKAGES = ("openvino",)
+
+
+def convert(network: Path, converted: Path) -> None:
+    """Export a Keras network to ONNX."""
+    export(network, converted)
+
+
+def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
+    """Compile the network for a device."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(network.path)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise Unsupported(f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is needed")
+    kind = model.input(0).get_element_type().to_dtype()
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": network.threads, "NUM_STREAMS": 1}
+    compiled = core.compile_model(model, device, options if device == "CPU" else {})
+
+    def predict(x: NDArray[Any]) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = compiled(x)[0]
+        return outputs
+
+    return Deployed(
+        prepare=lambda x: x.astype(kind),
+        predict=predict,
+        size_bytes=network.path.stat().st_size,
+        device=device.lower(),
+    )

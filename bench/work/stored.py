@@ -1,0 +1,221 @@
+"""What a network's file holds and computes, read off it: kernels, and layers with parameters and multiply-adds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.records import Artifact, Layer, Measurement
+
+WEIGHS = {
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 1,
+    "FULLY_CONNECTED": 1,
+    "TRANSPOSE_CONV": 1,
+    "Conv": 1,
+    "ConvInteger": 1,
+    "QLinearConv": 3,
+    "Gemm": 1,
+    "MatMul": 1,
+    "MatMulInteger": 1,
+    "QLinearMatMul": 3,
+}
+"""Operations of LiteRT and ONNX that weigh their inputs, with the place of the kernel among these."""
+DEQUANTIZE = {"DEQUANTIZE", "DequantizeLinear", "Cast", "QuantizeLinear"}
+"""What may stand between a kernel as it is stored and the operation that it is for."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Weights as a file stores them.
+
+    Attributes:
+        values: One element a weight, of the stored type, or of the next wider one that NumPy has.
+        bits: What each takes in the file.
+    """
+
+    values: NDArray[np.generic]
+    bits: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A step of a network's graph; tensors go by name."""
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The operations of a file that is no Keras network, the constants they take, and the shapes of their outputs."""
+
+    operations: tuple[Operation, ...]
+    constants: dict[str, Kernel]
+    shapes: dict[str, tuple[int | None, ...]]
+
+    @cached_property
+    def kernels(self) -> dict[str, Kernel]:
+        """Of each operation that weighs its inputs: the kernel that the file holds for it."""
+        made_by = {tensor: operation for operation in self.operations for tensor in operation.outputs}
+        found = {}
+        for operation in self.operations:
+            place = WEIGHS.get(operation.kind)
+            if place is None or len(operation.inputs) <= place:
+                continue
+            tensor = operation.inputs[place]
+            while tensor not in self.constants and tensor in made_by and made_by[tensor].kind in DEQUANTIZE:
+                tensor = made_by[tensor].inputs[0]
+            if tensor in self.constants:
+                found[operation.name] = self.constants[tensor]
+        return found
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the operations with weights as rows of a layer table."""
+        return tuple(
+            Layer(
+                name=operation.name,
+                type=operation.kind,
+                output_shape=(None, *self.shapes.get(operation.outputs[0], ())[1:]),
+                parameters=self._parameters(operation),
+                macs=self._macs(operation),
+            )
+            for operation in self.operations
+            if self._parameters(operation)
+        )
+
+    def _parameters(self, operation: Operation) -> int:
+        own = [self.constants[name] for name in operation.inputs if name in self.constants]
+        kernel = self.kernels.get(operation.name)
+        is_known = kernel is not None and any(one is kernel for one in own)
+        floats = [one for one in own if one.values.dtype.kind == "f" or operation.kind in WEIGHS]
+        sizes = [one.values.size for one in floats if one.values.size > 1]
+        return sum(sizes) + (kernel.values.size if kernel is not None and not is_known else 0)
+
+    def _macs(self, operation: Operation) -> int:
+        kernel = self.kernels.get(operation.name)
+        if kernel is None:
+            return 0
+        shape = self.shapes.get(operation.outputs[0], ())[1:]
+        is_litert = operation.kind.isupper()
+        places = shape[:-1] if is_litert or not operation.kind.endswith(("Conv", "ConvInteger")) else shape[1:]
+        return kernel.values.size * prod(side for side in places if side)
+
+
+def figures(artifact: Artifact, folder: Path) -> list[Measurement]:
+    """Return how many of a network's weights are zero, how many differ, and what each takes in its file.
+
+    Weights are those of kernels, which are nearly all; of a network without one there is nothing to say.
+    """
+    stored = list(_kernels(artifact, folder / artifact.file))
+    if not stored:
+        return []
+    count = sum(one.values.size for one in stored)
+    zeros = sum(int((one.values == 0).sum()) for one in stored)
+    most = max(len(np.unique(one.values)) for one in stored)
+    bits = sum(one.bits * one.values.size for one in stored)
+    return [
+        Measurement(name="sparsity", value=zeros / count, unit="1", better="none", n=count),
+        Measurement(name="unique_weights", value=most, unit="1", better="none", statistic="most of a layer"),
+        Measurement(name="bits_per_weight", value=bits / count, unit="bit", better="lower", n=count),
+    ]
+
+
+def layers(artifact: Artifact, folder: Path) -> tuple[Layer, ...]:
+    """Return the layer table of a network that is no Keras network, empty where its file cannot be read."""
+    graph = read(folder / artifact.file)
+    return graph.layers() if graph else ()
+
+
+def _kernels(artifact: Artifact, path: Path) -> Iterator[Kernel]:
+    if artifact.format == "keras":
+        for layer in keras.models.load_model(path, compile=False)._flatten_layers():
+            kernel = getattr(layer, "_kernel", None)
+            if isinstance(kernel, keras.Variable) and len(kernel.shape) > 1:
+                values = np.asarray(keras.ops.convert_to_numpy(kernel))
+                bits = 4 if getattr(layer, "quantization_mode", None) == "int4" else values.dtype.itemsize * 8
+                yield Kernel(_unpacked(values) if bits == 4 else values, bits)
+        return
+    graph = read(path)
+    yield from graph.kernels.values() if graph else ()
+
+
+def _unpacked(values: NDArray[Any]) -> NDArray[np.int8]:
+    """Return numbers of 4 bits, of which a byte holds two."""
+    raw = values.astype(np.int8)
+    low, high = ((raw << 4).astype(np.int8) >> 4), raw >> 4
+    return np.stack([low, high])
+
+
+def read(path: Path) -> Graph | None:
+    """Return the graph of a `.tflite` or `.onnx` file; None for other formats, or without the package that reads it."""
+    if path.suffix == ".tflite":
+        return _litert(path.read_bytes())
+    if path.suffix == ".onnx":
+        try:
+            return _onnx(path)
+        except ImportError:
+            return None
+    return None
+
+
+def _litert(raw: bytes) -> Graph:
+    from ai_edge_litert import schema_py_generated as schema
+
+    types = {
+        schema.TensorType.FLOAT32: (np.float32, 32),
+        schema.TensorType.FLOAT16: (np.float16, 16),
+        schema.TensorType.INT8: (np.int8, 8),
+        schema.TensorType.UINT8: (np.uint8, 8),
+        schema.TensorType.INT4: (np.int8, 4),
+        schema.TensorType.INT16: (np.int16, 16),
+        schema.TensorType.INT32: (np.int32, 32),
+        schema.TensorType.INT64: (np.int64, 64),
+    }
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    model = schema.ModelT.InitFromPackedBuf(raw, 0)
+    (subgraph, *_) = model.subgraphs
+    constants: dict[str, Kernel] = {}
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for number, tensor in enumerate(subgraph.tensors):
+        data, known = model.buffers[tensor.buffer].data, types.get(tensor.type)
+        shapes[str(number)] = tuple(int(side) for side in (() if tensor.shape is None else tensor.shape))
+        if data is not None and len(data) and known:
+            values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), known[0])
+            constants[str(number)] = Kernel(_unpacked(values) if known[1] == 4 else values, known[1])
+    operations = []
+    for number, operator in enumerate(subgraph.operators):
+        code = model.operatorCodes[operator.opcodeIndex]
+        kind = names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+        inputs = tuple(str(i) for i in operator.inputs)
+        operations.append(Operation(f"{number}", kind, inputs, tuple(str(i) for i in operator.outputs)))
+    return Graph(tuple(operations), constants, shapes)
+
+
+def _onnx(path: Path) -> Graph:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    graph = model.graph
+    constants = {}
+    for one in graph.initializer:
+        values = numpy_helper.to_array(one)
+        constants[one.name] = Kernel(values, values.dtype.itemsize * 8)
+    shapes = {
+        value.name: tuple(side.dim_value or None for side in value.type.tensor_type.shape.dim)
+        for value in (*graph.value_info, *graph.output)
+    }
+    operations = tuple(
+        Operation(node.name or str(number), node.op_type, tuple(node.input), tuple(node.output))
+        for number, node in enumerate(graph.node)
+    )
+    return Graph(operations, constants, shapes)
