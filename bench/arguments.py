@@ -17,6 +17,7 @@ KINDS = (
     "losses",
     "runtimes",
     "diagnostics",
+    "meters",
     "suites",
 )
 """As `bench.cards` has them, which `bench --help` need not wait for."""

@@ -244,7 +244,7 @@ class Sample(Struct, frozen=True):
     batches: tuple[BatchSamples, ...]
     size_bytes: int
     duration_s: float
-    load_ms: float = 0.0
+    load_ms: float
     """From the file to a network that can be called, its libraries imported."""
     device: str = "cpu"
 

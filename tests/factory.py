@@ -341,7 +341,22 @@ def timed(
             statistic=statistic,
         )
 
-    measured = [Measurement(name="deployed_bytes", value=50_000, unit="B", better="lower", runtime=runtime)]
+    measured = [
+        Measurement(name="deployed_bytes", value=50_000, unit="B", better="lower", runtime=runtime),
+        *(
+            Measurement(
+                name=name,
+                value=value,
+                low=value * 0.9,
+                high=value * 1.1,
+                n=5,
+                unit="ms",
+                better="lower",
+                runtime=runtime,
+            )
+            for name, value in (("load_ms", 3.0), ("cold_start_ms", 3.0 + 20 * p50_ms))
+        ),
+    ]
     sketches = []
     for size in batch_sizes:
         scale = p50_ms * (1 + 0.6 * (size - 1))
@@ -399,7 +414,7 @@ def timed(
 
 def process(latencies_ms: Sequence[float], others: float = 0.0, steal: float = 0.0, drift: float = 0.0) -> Sample:
     """Return what one process measured at batch size 1."""
-    return Sample((BatchSamples(1, 9.0, list(latencies_ms), others, steal, drift),), 7, 0.1)
+    return Sample((BatchSamples(1, 9.0, list(latencies_ms), others, steal, drift),), 7, 0.1, 4.0)
 
 
 def summary(samples: list[Sample]) -> Summary:

@@ -66,4 +66,4 @@ def sample(task: Task, examples: Path) -> Sample:
         BatchSamples(batch_size=size, first_call_ms=5.0, latencies_ms=[0.5 + 0.001 * i for i in range(40)])
         for size in spec.batch_sizes
     )
-    return Sample(batches=batches, size_bytes=9, duration_s=0.1)
+    return Sample(batches=batches, size_bytes=9, duration_s=0.1, load_ms=4.0)

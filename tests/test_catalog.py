@@ -43,7 +43,7 @@ def test_no_plugin_is_imported_to_be_listed() -> None:
 
 def test_a_call_gets_its_defaults_and_types() -> None:
     use = CATALOG.resolve("techniques", "prune(learning_rate=1)")
-    assert use == Use("prune", {"sparsity": 0.5, "epochs": 2, "learning_rate": 1.0})
+    assert use == Use("prune", {"sparsity": 0.5, "epochs": 2, "learning_rate": 1.0, "by": "keras"})
     assert isinstance(use.parameters["learning_rate"], float)
     assert CATALOG.resolve("techniques", "prune") == CATALOG.resolve("techniques", "prune()")
 
@@ -64,7 +64,7 @@ def test_a_call_gets_its_defaults_and_types() -> None:
         ("techniques", "dropout(rate=1j)", "plain number"),
         ("techniques", "dropout(rate=open('x'))", "plain number"),
         ("diagnostics", "calibration(x=1)", "has bins"),
-        ("runtimes", "litert(x=1)", "takes none"),
+        ("runtimes", "litert(x=1)", "has threads, delegate"),
         ("datasets", "digits(trainsize=1)", "did you mean 'train_size'"),
         ("datasets", "digits(train_size=0)", "expected int >= 1"),
         ("datasets", "digits(label_noise=1.5)", "expected float < 1.0"),

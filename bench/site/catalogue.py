@@ -22,6 +22,7 @@ NOTES = {
     "losses": "What a training minimizes, one number an example; techniques may wrap it.",
     "runtimes": "Ways to execute a network. Latency and throughput are measured on each.",
     "diagnostics": "What is looked at beyond the scores; the result stands on each cell’s page.",
+    "meters": "What is read while calls are timed: before each block of them and after it.",
 }
 
 
@@ -151,4 +152,6 @@ def _parts(kind: str, row: Row) -> list[Use]:
             return [cell.training.loss]
         case "runtimes":
             return [record.measure.runtime for record in row.measures if record.measure]
+        case "meters":
+            return []
     return [Use(name=name) for name in row.looks]

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from factory import summary
 
+from bench.catalog import Catalog
 from bench.measure import latency
 from bench.measure.hardware import hardware
+from bench.measure.meters import Meters
 from bench.measure.profiles import PROFILES
 from bench.records import MeasureSpec, Use
 from bench.runner import machine_lock
@@ -21,6 +23,7 @@ from bench.stats import smallest_count
 from bench.tasks import BatchSamples, Sample
 from bench.work.deployment import Deployed
 
+METERS = Meters(Catalog())
 SMOKE = MeasureSpec(Use("litert"), "smoke", (1, 8), 1)
 
 
@@ -33,6 +36,11 @@ def sleeper(seconds: float, calls: list[int]) -> Deployed:
     return Deployed(prepare=lambda x: x.astype(np.float32), predict=predict, size_bytes=1)
 
 
+def sampled(deployed: Deployed, x: np.ndarray, spec: MeasureSpec) -> list[BatchSamples]:
+    watch = latency.Stopwatch(deployed, spec, METERS)
+    return [watch.steady(x, size, watch.first_call_ms(x, size)) for size in spec.batch_sizes]
+
+
 @pytest.fixture(autouse=True)
 def _anywhere() -> Iterator[None]:
     """Bring the test's own process back to all cores."""
@@ -43,7 +51,7 @@ def _anywhere() -> Iterator[None]:
 
 def test_a_process_takes_its_share_of_samples_after_the_warm_up() -> None:
     calls: list[int] = []
-    one, eight = latency.sample(sleeper(0.01, calls), np.zeros((20, 4), np.uint8), SMOKE)
+    one, eight = sampled(sleeper(0.01, calls), np.zeros((20, 4), np.uint8), SMOKE)
     assert len(one.latencies_ms) >= 32, "as many calls as its share asks for, and as long"
     assert len(eight.latencies_ms) >= 32
     assert min(one.latencies_ms) >= 10.0
@@ -57,7 +65,7 @@ def test_a_process_takes_its_share_of_samples_after_the_warm_up() -> None:
 
 def test_a_process_stays_on_as_many_cores_as_it_has_threads() -> None:
     calls: list[int] = []
-    latency.sample(sleeper(0, calls), np.zeros((20, 4), np.uint8), SMOKE)
+    sampled(sleeper(0, calls), np.zeros((20, 4), np.uint8), SMOKE)
     assert len(os.sched_getaffinity(0)) == 1
 
 
@@ -70,11 +78,11 @@ def test_what_is_disturbed_is_measured_again_at_once(monkeypatch: pytest.MonkeyP
         return BatchSamples(1, 1.0, [1.0] * 32, drift=drift)
 
     monkeypatch.setattr(latency, "_timed", timed)
-    (found,) = latency.sample(sleeper(0, []), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (1,), 1))
+    (found,) = sampled(sleeper(0, []), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (1,), 1))
     assert (len(attempts), found.drift) == (3, 0.0)
     attempts[:] = []
     monkeypatch.setattr(latency, "_timed", lambda *_: attempts.append(0) or BatchSamples(1, 1.0, [1.0], others_cores=1))
-    (found,) = latency.sample(sleeper(0, []), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (1,), 1))
+    (found,) = sampled(sleeper(0, []), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (1,), 1))
     assert len(attempts) == 1 + latency.AGAIN
     assert found.others_cores == 1, "what is disturbed to the last says so"
 
@@ -85,7 +93,7 @@ def test_a_busy_neighbour_is_seen() -> None:
     try:
         time.sleep(0.3)
         spec = MeasureSpec(Use("litert"), "smoke", (1,), 1)
-        (found,) = latency.sample(sleeper(0.001, []), np.zeros((3, 4), np.uint8), spec)
+        (found,) = sampled(sleeper(0.001, []), np.zeros((3, 4), np.uint8), spec)
     finally:
         neighbour.kill()
         neighbour.wait()
@@ -95,7 +103,7 @@ def test_a_busy_neighbour_is_seen() -> None:
 
 def test_a_batch_may_be_larger_than_the_test_set() -> None:
     calls: list[int] = []
-    latency.sample(sleeper(0.001, calls), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (16,), 1))
+    sampled(sleeper(0.001, calls), np.zeros((3, 4), np.uint8), MeasureSpec(Use("litert"), "smoke", (16,), 1))
     assert set(calls) == {16}
 
 
