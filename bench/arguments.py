@@ -68,10 +68,14 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added = verb("list", as_json=True, plugins=True)
     added.add_argument("kind", nargs="?", choices=KINDS, help="what to list (default: all)")
 
-    for name in ("plan", "run"):
+    for name in ("measure", "plan", "run"):
         added = verb(name, as_json=name == "plan", plugins=True)
         added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
         added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
+        if name == "measure":
+            added.set_defaults(fresh=False, retry_failed=False, artifacts=False, workers=1)
+            added.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="stop a process after this long")
+            continue
         added.add_argument("--fresh", action="store_true", help="execute although cached, and add to the history")
         added.add_argument("--retry-failed", action="store_true", help="execute what failed before")
         added.add_argument("--artifacts", action="store_true", help="train again what left no network on this machine")
@@ -85,6 +89,23 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
         help="stop a node after this long (default: the suite's timeout_s, or never)",
     )
 
+    added = verb("best", as_json=True, reads=True)
+    added.add_argument("suite", metavar="SUITE", help="a suite with records")
+    for name, what in (
+        ("latency-ms", "p50 of one example on the row's fastest runtime"),
+        ("size-kb", "the network's file, in 1,000 bytes"),
+        ("parameters", "weights of the network"),
+    ):
+        added.add_argument(f"--max-{name}", type=_amount, metavar="N", help=what)
+    added.add_argument(
+        "--min-accuracy", type=_amount, metavar="SHARE", help="accuracy from 0 to 1, or what else the suite ranks by"
+    )
+
+    added = verb("model", reads=True, plugins=True)
+    added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
+    added.add_argument("--to", choices=("keras", "litert", "onnx", "openvino", "saved_model"), required=True)
+    added.add_argument("destination", type=Path, metavar="FOLDER", help="a new one")
+
     added = verb("prove", as_json=True, reads=True, plugins=True)
     added.add_argument("suite", metavar="SUITE", help="name of a file in suites/, or its path")
     added.add_argument("--only", metavar="EXPR", help='e.g. "architecture=resnet8 and seed=0"')
@@ -94,7 +115,9 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")
 
     added = verb("new", results=False, plugins=True)
-    added.add_argument("kind", choices=("architecture", "dataset", "technique", "diagnostic", "runtime", "suite"))
+    added.add_argument(
+        "kind", choices=("architecture", "dataset", "technique", "diagnostic", "meter", "runtime", "suite")
+    )
     added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
 
     added = verb("show", as_json=True, reads=True)
@@ -209,6 +232,16 @@ def _report(text: str) -> Path:
     if path.suffix not in REPORTS:
         raise argparse.ArgumentTypeError(f"'{shortened(text, 40)}' ends in none of {', '.join(REPORTS)}")
     return path
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e15:
+        raise argparse.ArgumentTypeError(f"'{shortened(text, 20)}' is not a number from 0 on")
+    return value
 
 
 def _share(text: str) -> float:

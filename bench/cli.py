@@ -46,7 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be anything
-    verbs = (list_, plan, run, prove, data, new, show, check, findings, site, export, schema, doctor, clean)
+    verbs = (list_, plan, run, measure, best, model, prove, data, new, show)
+    verbs += (check, findings, site, export, schema, doctor, clean)
+        list_,
+        plan,
+        run,
+        measure,
+        best,
+        model,
+        prove,
+        data,
+        new,
+        show,
+        check,
+        findings,
+        site,
+        export,
+        schema,
+        doctor,
+        clean,
+    )
     options = parser({verb.__name__.rstrip("_"): verb for verb in verbs}).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:
@@ -120,6 +139,37 @@ def run(options: argparse.Namespace) -> int:
 
     stands_failed = run_suite(suite, made, catalog, settings, replan)
     return FAILED if stands_failed else _name_problems(made.problems)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Time a suite's finished networks again, and do nothing else."""
+    from bench.planning.again import timings_alone
+    from bench.run import run_suite, settings_of
+    from bench.tasks import home
+
+    suite, catalog, made = _plan(options)
+    settings = settings_of(suite, catalog, results=options.results, workers=1, timeout_s=options.timeout)
+    stands_failed = run_suite(suite, timings_alone(made, home().artifacts), catalog, settings)
+    return FAILED if stands_failed else _name_problems(made.problems)
+
+
+def best(options: argparse.Namespace) -> int:
+    """Name the best networks of a suite under a budget."""
+    from bench import best as choosing
+
+    budget = choosing.Budget(options.max_latency_ms, options.max_size_kb, options.max_parameters, options.min_accuracy)
+    answer = choosing.best(options.results, options.suite, budget)
+    _show(options, answer, choosing.text(answer))
+    return FINE
+
+
+def model(options: argparse.Namespace) -> int:
+    """Hand a recorded network over: its file, a card, and a program that runs it."""
+    from bench.hand_over import hand_over
+
+    folder = hand_over(options.results, options.run, options.to, options.destination, _catalog(options))
+    print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    return FINE
 
 
 def prove(options: argparse.Namespace) -> int:

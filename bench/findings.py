@@ -2,12 +2,14 @@
 
 Each claim becomes a mean paired difference, `compare` minus `against`, and one p-value: of the
 difference against the claim's limit `by` (for `equal`, against the nearer end of ±by, which is
-two one-sided tests of equivalence). All p-values of a suite are adjusted together, so that of
-the findings that it reports as decided about one in twenty at most is expected to be chance.
+two one-sided tests of equivalence; for `keeps`, against the loss that leaves that share). All
+p-values of a suite are adjusted together, so that of the findings that it reports as decided about
+one in twenty at most is expected to be chance.
 """
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -69,14 +71,21 @@ class Comparison(Struct, frozen=True, kw_only=True):
         return next((run.score.unit for run in self.compare), "")
 
     @property
+    def limit(self) -> float:
+        """Smallest difference that counts; below zero where a share of the other side is enough."""
+        if self.claim.keeps is None or self.pairs is None:
+            return self.claim.by
+        return (self.claim.keeps - 1) * fmean(old.value for _, old in self.pairs.pairs)
+
+    @property
     def margin(self) -> float:
         """How far the difference lies on the claim's side of its limit; negative on the other side."""
         value = self.difference.value if self.difference else 0.0
         match self.claim.expect:
             case "higher":
-                return value - self.claim.by
+                return value - self.limit
             case "lower":
-                return -value - self.claim.by
+                return -value - self.limit
             case "equal":
                 return self.claim.by - abs(value)
 
@@ -176,7 +185,7 @@ def _finding(found: Comparison, q: float | None) -> Finding:
     verdict: Verdict = "undecided"
     if difference is not None and difference.n >= stats.FEWEST_SEEDS:
         if difference.standard_error == 0:
-            holds = found.margin > 0 or (found.margin == 0 and found.claim.expect == "equal")
+            holds = found.margin > 0 or (found.margin == 0 and (found.claim.expect == "equal" or found.claim.keeps))
             verdict = "supported" if holds else "refuted"
         elif q is not None and q < stats.ALPHA:
             verdict = "supported" if found.margin > 0 else "refuted"
@@ -210,6 +219,8 @@ def _reason(found: Comparison, verdict: Verdict, q: float | None) -> str:
     limit = "zero"
     if claim.expect == "equal":
         limit = "±" + wording.amount(claim.by, found.unit)
+    elif claim.keeps is not None:
+        limit = f"{wording.amount(found.limit, found.unit, sign=True)}, at which {claim.keeps:.4g} of it is kept,"
     elif claim.by:
         limit = wording.amount(claim.by if claim.expect == "higher" else -claim.by, found.unit, sign=True)
     if verdict == "undecided":

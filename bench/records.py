@@ -32,7 +32,7 @@ from bench.measurements import Picture as Picture
 from bench.measurements import Series as Series
 from bench.measurements import Table as Table
 
-SCHEMA = 6
+SCHEMA = 7
 """Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
 an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2
@@ -160,6 +160,8 @@ class MeasureSpec(Struct, frozen=True):
     threads: Positive
     label: str = ""
     """The runtime with the parameters that are not its defaults; empty where its name says it all."""
+    percentiles: tuple[Annotated[float, msgspec.Meta(gt=0, lt=100)], ...] = ()
+    """Of latency, beside those of the profile; unsaid before schema 7."""
 
     @property
     def name(self) -> str:

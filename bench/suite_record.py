@@ -48,6 +48,9 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     expect: Literal["higher", "lower", "equal"] = "higher"
     by: Annotated[float, msgspec.Meta(ge=0, le=1e100)] = 0.0
     """Smallest difference that counts, in the metric's own unit; for `equal`, the largest allowed."""
+    keeps: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Share of what `against` reaches that `compare` must reach at least, such as MLPerf's 0.99 and 0.999; in place of
+    `by`. Unsaid before schema 7."""
     published: str = ""
     """What others have reported of it, with the source, to stand beside our own figure; unsaid before schema 5."""
 

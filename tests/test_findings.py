@@ -180,3 +180,13 @@ def test_the_factory_suite_has_findings_of_several_verdicts() -> None:
     suite, made = digits_suite()
     assert [found.verdict for found in judge(suite, made)] == ["supported", "undecided", "undecided"]
     assert np.isfinite([found.q for found in judge(suite, made) if found.q is not None]).all()
+
+
+def test_what_must_be_kept_is_a_share_of_the_other_side() -> None:
+    """MLPerf's gate: 0.9 times 0.99 is 0.891, so nine tenths of a point may be lost."""
+    kept = one(runs(0.9, 0.899, seeds=6, n_test=20_000), keeps=0.99)
+    assert kept.verdict == "supported"
+    assert "0.99 of it is kept" in kept.reason
+    assert one(runs(0.9, 0.87, seeds=6, n_test=20_000), keeps=0.99).verdict == "refuted"
+    assert one(runs(0.9, 0.891, seeds=6, n_test=500), keeps=0.99).verdict == "undecided"
+    assert one(runs(0.9, 0.9, seeds=6, n_test=20_000)).verdict == "undecided", "no gain is not enough for a gain"

@@ -41,7 +41,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_what_is_written_says_what_to_fill_in(tmp_path: Path) -> None:
-    for kind in ("architecture", "dataset", "technique", "diagnostic", "runtime"):
+    for kind in ("architecture", "dataset", "technique", "diagnostic", "meter", "runtime"):
         starters.write(kind, "mine", tmp_path)
         card = Catalog([tmp_path]).card(f"{kind}s", "mine")
         assert card.title.startswith("mine: say in one line wh")
@@ -56,7 +56,7 @@ def test_the_suite_is_a_whole_one() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("workplace")
 def test_what_is_written_trains(capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("architecture", "dataset", "technique", "diagnostic", "runtime"):
+    for kind in ("architecture", "dataset", "technique", "diagnostic", "meter", "runtime"):
         main(["new", kind, f"my_{kind}"])
     main(["new", "suite", "mine"])
     text = Path("suites/mine.yaml").read_text()

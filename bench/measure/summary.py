@@ -54,7 +54,8 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
     for i, size in enumerate(task.node.measure.batch_sizes):
         batches = [sample.batches[i] for sample in samples]
         kept = _alike(batches)
-        measurements += _figures(runtime, size, kept, PROFILES[task.node.measure.profile].percentiles)
+        wanted = (*PROFILES[task.node.measure.profile].percentiles, *task.node.measure.percentiles)
+        measurements += _figures(runtime, size, kept, wanted)
         measurements += _readings(runtime, size, kept)
         series += [_sketch(runtime, size, kept), *_by_process(runtime, size, kept, measurements)]
         timings.append(_trust(runtime, size, batches, kept))

@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from bench.catalog import CALLS, Catalog
 from bench.errors import PluginError, SuiteError, nearest
-from bench.limits import METRICS, NAME, Fold, Positive, Seed
+from bench.limits import METRICS, NAME, PROPORTIONS, Fold, Positive, Seed
+from bench.measure.profiles import PROFILES
 from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
 from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of
 from bench.records import Cell, MeasureSpec, Training, Use, canonical, cell_id
+from bench.stats.intervals import smallest_count
 from bench.store import now
 from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 
@@ -56,6 +58,8 @@ class Measure(Strict, frozen=True):
     threads: Positive = 1
     seeds: Literal["first", "all"] = "first"
     """Latency hardly depends on the weights: one seed's artifact of each cell is enough."""
+    percentiles: tuple[Annotated[float, msgspec.Meta(gt=0, lt=100)], ...] = ()
+    """Of latency, beside those of the profile; one that the profile has too few samples for is refused."""
 
 
 class SuiteFile(Strict, frozen=True):
@@ -178,6 +182,14 @@ def read(path: Path, catalog: Catalog) -> Suite:
     for i in range(len(written.findings)):
         _check_claim(source, written, kept, catalog, METRICS | seen, i)
     measure = written.measure
+    for percent in measure.percentiles:
+        if smallest_count(percent) > (has := PROFILES[measure.profile].samples):
+            raise source.error(
+                f"p{percent:g} needs {smallest_count(percent):,} timed calls, the profile {measure.profile} "
+                f"makes {has:,}; take a lower one, or profile: rigorous",
+                "measure",
+                "percentiles",
+            )
     runtimes = _resolve_all(source, catalog, "runtimes", measure.runtimes, "measure", "runtimes")
     return Suite(
         name=path.stem,
@@ -193,7 +205,8 @@ def read(path: Path, catalog: Catalog) -> Suite:
                 runtime=runtime,
                 profile=measure.profile,
                 batch_sizes=tuple(sorted(set(measure.batch_sizes))),
-                threads=measure.threads,
+                threads=runtime.parameters.get("threads") or measure.threads,
+                percentiles=tuple(sorted(set(measure.percentiles) - set(PROFILES[measure.profile].percentiles))),
                 label=catalog.variant("runtimes", runtime),
             )
             for runtime in runtimes
@@ -388,6 +401,13 @@ def _check_claim(
         cure = f"; the diagnostic {givers[0]} gives it: diagnostics: [{givers[0]}]" if givers else ""
         near = cure or nearest(claim.metric, metrics)
         raise source.error(f"no metric '{claim.metric}'{near}", "findings", index, "metric")
+    if claim.keeps is not None and (claim.by or claim.expect != "higher" or claim.metric not in PROPORTIONS):
+        raise source.error(
+            "'keeps' is about a share of a score that is better when higher; it goes with neither 'by' nor 'expect'",
+            "findings",
+            index,
+            "keeps",
+        )
     for side in ("compare", "against"):
         query = Query(getattr(claim, side), f"{source.path}:{source.line('findings', index, side)}")
         runs = product(cells, written.seeds, written.folds)

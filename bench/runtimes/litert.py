@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from bench.errors import Unsupported
+from bench.errors import Unsupported, first_line
 from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras", "litert")
@@ -28,7 +28,11 @@ def convert(network: Path, converted: Path) -> None:
     """Export a Keras network."""
     import keras
 
-    keras.models.load_model(network, compile=False).export(converted, format="litert", verbose=False)
+    model = keras.models.load_model(network, compile=False)
+    try:
+        model.export(converted, format="litert", verbose=False)
+    except Exception as error:  # the converter has its own
+        raise Unsupported(f"LiteRT cannot hold {model.name}: {first_line(error)}") from error
 
 
 def deploy(network: Deployable, *, threads: int = 0, delegate: Literal["xnnpack", "none"] = "xnnpack") -> Deployed:

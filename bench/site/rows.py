@@ -114,7 +114,7 @@ class Row(Struct, frozen=True, dict=True):
 
     @cached_property
     def fastest(self) -> Deployment | None:
-        """Return the fastest runtime at batch size 1, on the suite's machine and not invalid."""
+        """Return the fastest runtime at batch size 1, on the suite's machine, of the timings that are valid."""
         return next((timing for timing in self.comparable if timing.batch_size == 1), None)
 
     @cached_property
@@ -150,8 +150,14 @@ class Row(Struct, frozen=True, dict=True):
 
     @property
     def comparable(self) -> list[Deployment]:
-        """Return the timings on the suite's machine that are not invalid, in the same order."""
-        return [d for d in self.deployments if d.hardware == self.hardware and d.validity != "invalid"]
+        """Return the valid timings on the suite's machine, in the same order; no other has a place on a chart."""
+        return [d for d in self.deployments if d.hardware == self.hardware and d.validity == "valid"]
+
+    @property
+    def doubtful(self) -> Deployment | None:
+        """Return the fastest of the timings at batch size 1 that are unstable, where none is valid."""
+        own = [d for d in self.deployments if d.hardware == self.hardware and d.batch_size == 1]
+        return next((d for d in own if d.validity == "unstable"), None) if self.fastest is None else None
 
     @property
     def made(self) -> str:

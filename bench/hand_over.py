@@ -1,0 +1,208 @@
+"""A recorded network for a person who wants to use it: its file, a card, and a program that runs it."""
+
+import os
+from pathlib import Path
+
+from bench import store
+from bench.catalog import Catalog
+from bench.errors import BenchError
+from bench.overview import Found, find_run
+from bench.records import Measurement, Record
+from bench.runner.process import environment
+from bench.runner.workers import Kind, once
+from bench.suite_record import SuiteCell
+from bench.tasks import home
+
+FORMATS = ("keras", "litert", "onnx", "openvino", "saved_model")
+CLASSES_IN_FULL = 30
+
+_LOAD = {
+    "keras": 'import keras\nnetwork = keras.models.load_model("network.keras", compile=False)\n'
+    "outputs = np.asarray(network(x.astype(np.float32)))[0]",
+    "saved_model": 'import tensorflow as tf\nnetwork = tf.saved_model.load("network")\n'
+    "outputs = network.serve(tf.constant(x, tf.float32)).numpy()[0]",
+    "litert": "from ai_edge_litert.interpreter import Interpreter\n"
+    'network = Interpreter("network.tflite")\n'
+    "entry, leave = network.get_input_details()[0], network.get_output_details()[0]\n"
+    "network.allocate_tensors()\n"
+    'network.set_tensor(entry["index"], x.astype(entry["dtype"]))\nnetwork.invoke()\n'
+    'outputs = network.get_tensor(leave["index"])[0]',
+    "onnx": 'import onnxruntime\nnetwork = onnxruntime.InferenceSession("network.onnx")\n'
+    "outputs = network.run(None, {network.get_inputs()[0].name: x.astype(np.float32)})[0][0]",
+    "openvino": 'import openvino\nnetwork = openvino.Core().compile_model("network.xml", "CPU")\n'
+    "outputs = network(x.astype(np.float32))[0][0]",
+}
+"""How each format is run on `x`, one example with a batch axis."""
+_NEEDS = {
+    "keras": "keras tensorflow",
+    "saved_model": "tensorflow",
+    "litert": "ai-edge-litert",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+}
+
+
+def hand_over(results: Path, run: str, to: str, destination: Path, catalog: Catalog) -> Path:
+    """Write a run's network, `README.md` and `run.py` into a new or empty folder, and return it.
+
+    Raise BenchError for a run that has none here, a folder that holds something, and what cannot be converted.
+    """
+    reading = store.read(results)
+    found = find_run(reading, run, results)
+    made = [one for one in found.records if one.artifact and one.status == "finished"]
+    if not made:
+        raise BenchError(f"{found.id}: has no finished network (bench show {found.id})")
+    record = next((one for one in made if one.node == "derive"), made[-1])
+    assert record.artifact is not None
+    file = home().artifacts / record.artifact.file
+    if not file.exists():
+        cure = f"bench run {record.suite} --artifacts makes it anew"
+        raise BenchError(f"{found.id}: its network is not on this machine; {cure}")
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise BenchError(f"{destination}: is there already and not empty; name a new folder")
+    destination.mkdir(parents=True, exist_ok=True)
+    kind = Kind.of("keras", variables=environment(os.environ.get("KERAS_BACKEND", "tensorflow"), 1))
+    job = once(kind, home().logs / "workers.log", "bench.work.exporting:export", file, to, destination)
+    try:
+        written: Path = job.result()
+    except BenchError as error:
+        raise BenchError(f"{found.id}: {error}") from error
+    row = next((cell for cell in reading.suites[record.suite].cells if cell.cell_id == record.cell_id), None)
+    (destination / "run.py").write_text(program(record, to), encoding="utf-8")
+    card = _card(found, record, row, to, _size(written), catalog)
+    (destination / "README.md").write_text(card, encoding="utf-8")
+    return destination
+
+
+def _size(path: Path) -> int:
+    beside = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
+    files = [*path.rglob("*")] if path.is_dir() else [path, *beside]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def program(record: Record, to: str) -> str:
+    """Return a short Python program that runs a network on one example and prints the answer."""
+    assert record.data is not None
+    shape, classes = record.data.shape, record.data.classes
+    needs = _NEEDS[to] + (" pillow" if len(shape) == 3 else "") + " numpy"
+    if len(shape) == 3:
+        height, width, channels = shape
+        mode = "L" if channels == 1 else "RGB"
+        what = "a picture"
+        reading = f'picture = Image.open(sys.argv[1]).convert("{mode}").resize(({width}, {height}))\n'
+        reading += f"x = np.asarray(picture).reshape(1, {height}, {width}, {channels})  # 0–255, as they are"
+    else:
+        what = f"{shape[0]} numbers"
+        reading = "x = np.array([[float(word) for word in sys.argv[1:]]])  # raw columns; nan for a missing one"
+    if classes:
+        answer = f"classes = {list(classes)!r}\nprint(classes[int(outputs[: len(classes)].argmax())])"
+        if _is_binary(record):
+            limit = 0.5 if record.artifact and record.artifact.outputs == "probabilities" else 0.0
+            answer = f"classes = {list(classes)!r}\nprint(classes[int(outputs[0] > {limit})])"
+    else:
+        answer = "print(float(outputs[0]))"
+    picture = "from PIL import Image\n" if len(shape) == 3 else ""
+    usage = "python run.py FILE" if len(shape) == 3 else "python run.py NUMBER …"
+    return (
+        f'"""Print the network\'s answer to {what}: {usage} (pip install {needs})."""\n'
+        f"import sys\n\nimport numpy as np\n{picture}\n{reading}\n{_LOAD[to]}\n{answer}\n"
+    )
+
+
+def _is_binary(record: Record) -> bool:
+    last = record.layers[-1].output_shape if record.layers else ()
+    return bool(last) and last[-1] == 1 and bool(record.data and len(record.data.classes) == 2)
+
+
+def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: int, catalog: Catalog) -> str:
+    assert record.data is not None
+    assert record.artifact is not None
+    cell, data = record.cell, record.data
+    known = catalog.names("datasets")
+    licence = catalog.card("datasets", cell.dataset.name).licence if cell.dataset.name in known else None
+    lines = [
+        f"# {row.label if row else found.id}",
+        "",
+        f"A network for `{cell.dataset}`, made by keras-bench: `{cell.architecture}`"
+        + (f", then {', '.join(f'`{use}`' for use in cell.techniques)}" if cell.techniques else "")
+        + f"; {cell.training.epochs} epochs, seed {record.seed}.",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    rows = [
+        ("File", f"`{_names(to)}`, {size:,} bytes"),
+        ("Input", _input(record)),
+        ("Preparation", "inside the network: give it the data as they are"),
+        ("Output", _output(record)),
+        *_scores(record),
+        *_timings(found, record, to),
+        ("Data", f"{data.source}, {data.n_train:,} examples to learn from, {data.n_test:,} to test"),
+        ("Licence of the data", licence or "not stated; ask its source"),
+        ("Network", f"SHA-256 `{record.artifact.digest}`; run `{found.id}`, recorded {record.created}"),
+    ]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    if record.artifact.format != to:
+        lines += ["", f"Converted from the {record.artifact.format} network on which the scores were taken."]
+    lines += ["", f"`python run.py` prints its answer to one example; it needs {_NEEDS[to].replace(' ', ' and ')}.", ""]
+    return "\n".join(lines)
+
+
+def _names(to: str) -> str:
+    return {
+        "keras": "network.keras",
+        "litert": "network.tflite",
+        "onnx": "network.onnx",
+        "saved_model": "network/",
+    }.get(to, "network.xml` with `network.bin")
+
+
+def _input(record: Record) -> str:
+    assert record.data is not None
+    shape = record.data.shape
+    if len(shape) == 3:
+        return f"(n, {', '.join(map(str, shape))}), pixels 0–255, channels last"
+    return f"(n, {shape[0]}), the table's raw columns in order, NaN for missing"
+
+
+def _output(record: Record) -> str:
+    assert record.data is not None
+    assert record.artifact is not None
+    classes = record.data.classes
+    if not classes:
+        return "(n, 1), the value itself"
+    named = ", ".join(classes[:CLASSES_IN_FULL]) + (", …" if len(classes) > CLASSES_IN_FULL else "")
+    return f"{record.artifact.outputs} of {len(classes)} classes: {named}"
+
+
+def _scores(record: Record) -> list[tuple[str, str]]:
+    """Return what the network reached on the test set, each with its interval."""
+    wanted = ("accuracy", "balanced_accuracy", "roc_auc", "r2", "rmse", "accuracy_drop")
+    found: dict[str, Measurement] = {}
+    for m in record.measurements:
+        if m.name in wanted and m.split in {"test", None}:
+            found.setdefault(m.name, m)
+    return [(name.replace("_", " ").capitalize(), _score(found[name])) for name in wanted if name in found]
+
+
+def _score(m: Measurement) -> str:
+    ends = f" (95 %: {m.low:.4f} to {m.high:.4f})" if m.low is not None and m.high is not None else ""
+    return f"{m.value:.4f}{ends} on {m.n:,} test examples" if m.n else f"{m.value:.4f}{ends}"
+
+
+def _timings(found: Found, record: Record, to: str) -> list[tuple[str, str]]:
+    """Return the valid timings of this very network on runtimes that run the format."""
+    runs = {"keras": ("keras", "tf_function", "xla", "jax", "torch"), "onnx": ("onnxruntime",)}.get(to, (to,))
+    digest = record.artifact.digest if record.artifact else ""
+    rows = []
+    for one in found.records:
+        if not one.measure or one.parents[:1] != (digest,) or not one.measure.runtime.name.startswith(runs):
+            continue
+        valid = {timing.batch_size for timing in one.timings if timing.validity == "valid"}
+        p50 = one.value("latency_ms", statistic="p50", batch_size=1)
+        if p50 is not None and 1 in valid:
+            where = f"{one.provenance.hardware.cpu}, {one.measure.threads} thread(s)"
+            rows.append(
+                (f"Latency on {one.measure.name}", f"{p50:.3f} ms, half of all calls with one example; {where}")
+            )
+    return rows

@@ -1,0 +1,54 @@
+"""A network in the format that a person wants to use it in."""
+
+import shutil
+from pathlib import Path
+
+import keras
+
+from bench.blocks import to_onnx
+from bench.errors import NotInstalled, Unsupported, first_line
+
+FILES = {
+    "keras": "network.keras",
+    "litert": "network.tflite",
+    "onnx": "network.onnx",
+    "openvino": "network.xml",
+    "saved_model": "network",
+}
+"""What each format is called in the folder that a person gets; a SavedModel is a folder."""
+SUFFIXES = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
+
+
+def export(network: Path, to: str, folder: Path) -> Path:
+    """Write a network into an existing folder; return its file. Raise Unsupported for what cannot be converted."""
+    path, has = folder / FILES[to], SUFFIXES[network.suffix]
+    if to == has:
+        return Path(shutil.copy(network, path))
+    if to == "openvino":
+        return _openvino(network, path, folder)
+    if has != "keras":
+        raise Unsupported(f"it is a {has} network, which nothing converts to {to}; --to {has} hands it over")
+    if to == "onnx":
+        to_onnx.export(network, path)
+        return path
+    model = keras.models.load_model(network, compile=False)
+    try:
+        model.export(path, format="tf_saved_model" if to == "saved_model" else to, verbose=False)
+    except Exception as error:  # each converter has its own
+        raise Unsupported(f"{to} cannot hold {model.name}: {first_line(error)}") from error
+    return path
+
+
+def _openvino(network: Path, path: Path, folder: Path) -> Path:
+    try:
+        import openvino
+    except ImportError as error:
+        raise NotInstalled('openvino is not installed (pip install "keras-bench[openvino,onnx]")') from error
+    source = network
+    if network.suffix == ".keras":
+        source = folder / ".network.onnx"
+        to_onnx.export(network, source)
+    openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+    if source != network:
+        source.unlink()
+    return path
