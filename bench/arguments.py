@@ -115,9 +115,8 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
     added.add_argument("name", metavar="NAME", help="a dataset, or a call like \"cifar100(labels='coarse')\"")
 
     added = verb("new", results=False, plugins=True)
-    added.add_argument(
-        "kind", choices=("architecture", "dataset", "technique", "diagnostic", "meter", "runtime", "suite")
-    )
+    kinds = ("architecture", "dataset", "technique", "diagnostic", "meter", "runtime", "suite")
+    added.add_argument("kind", choices=kinds)
     added.add_argument("name", metavar="NAME", help="of the file, and so of the plugin or suite")
 
     added = verb("show", as_json=True, reads=True)

@@ -48,24 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names of files may be anything
     verbs = (list_, plan, run, measure, best, model, prove, data, new, show)
     verbs += (check, findings, site, export, schema, doctor, clean)
-        list_,
-        plan,
-        run,
-        measure,
-        best,
-        model,
-        prove,
-        data,
-        new,
-        show,
-        check,
-        findings,
-        site,
-        export,
-        schema,
-        doctor,
-        clean,
-    )
     options = parser({verb.__name__.rstrip("_"): verb for verb in verbs}).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:
