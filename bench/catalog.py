@@ -264,7 +264,7 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
         if keyword.arg in values:
             raise PluginError(f"'{text}': {keyword.arg} is said twice")
         try:
-            value = ast.literal_eval(keyword.value)
+            value = ast.literal_eval(_Fractions().visit(keyword.value))
             # Complex numbers, sets, bytes and infinities are Python literals but not JSON.
             values[keyword.arg] = msgspec.json.decode(msgspec.json.encode(_plain(value)))
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -274,6 +274,17 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
                 f"'{text}': {keyword.arg} must be a plain number, text, list or dict; got {given}{cure}"
             ) from error
     return tree.func.id, values
+
+
+class _Fractions(ast.NodeTransformer):
+    """Works out `1/255`, which says more than the number that it is."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Replace a quotient of two numbers by its value."""
+        sides = [ast.literal_eval(side) for side in (node.left, node.right)]
+        if not isinstance(node.op, ast.Div) or not all(type(side) in {int, float} for side in sides) or not sides[1]:
+            raise ValueError("not a quotient of numbers")
+        return ast.copy_location(ast.Constant(sides[0] / sides[1]), node)
 
 
 def _plain(value: Any) -> Any:

@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be anything
-    verbs = (list_, plan, run, measure, best, model, prove, data, new, show)
-    verbs += (check, findings, site, export, schema, doctor, clean)
+    first = (list_, plan, run, measure, best, model, prove, data, new)
+    verbs = (*first, show, check, findings, site, export, schema, doctor, clean)
     options = parser({verb.__name__.rstrip("_"): verb for verb in verbs}).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # stopped by a scheduler: as clean as Ctrl-C
     try:

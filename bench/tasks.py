@@ -52,8 +52,8 @@ COMPARED = 16
 EXPECTED = "expected.npy"
 """The network's own outputs for these, beside the examples that it is timed on."""
 
-MOST_MESSAGE, MOST_TRACEBACK = 1000, 20_000
-"""Characters of a fault that a record keeps; all of it is in the log."""
+MOST_MESSAGE, MOST_TRACEBACK = 300, 20_000
+"""Characters of a fault that a record keeps; of a longer message all of it stands in the traceback's place."""
 
 
 class Node(Struct, frozen=True):
@@ -302,6 +302,8 @@ def failure(task: Task, status: Status, kind: str, message: str, traceback: str 
 
 def fault(kind: str, message: str, traceback: str | None = None) -> Fault:
     """Return what went wrong, no longer than a record keeps; what no file can hold of its texts is spelled out."""
+    if len(message) > MOST_MESSAGE and traceback is None:
+        traceback = message
     told = traceback and traceback[-MOST_TRACEBACK:].encode(errors="backslashreplace").decode()
     return Fault(type=kind, message=shortened(message, MOST_MESSAGE), traceback=told)
 

@@ -1,28 +1,43 @@
 """Model file: a network that is trained already
 
-Your own `.keras`, `.h5`, `.tflite` or `.onnx` file, evaluated and measured like any other row
-and not trained. It is given the dataset's raw pixels (0–255) or columns as float32, whole
-numbers if its input is quantized; `scale=0.00392156862745098` (1/255) stands for a Keras network that wants 0–1.
-Whether it gives logits or probabilities is seen from its answers unless `outputs` says. Formats
-other than Keras have no layer table, so no parameters and FLOPs. Images go in with their channels
-last, which an ONNX file from PyTorch must be made for. There is no seed: one run.
+Your own `.keras`, `.h5`, `.tflite` or `.onnx` file, PyTorch's `.pt2` or a SavedModel folder, evaluated
+and measured like any other row and not trained. It is given the dataset's raw pixels (0–255) or columns.
+For a network that wants others, `scale=1/255` multiplies them first and `offset` is added, each a
+number or a list with one for each channel; the step becomes part of the network, in every format, quantized or not.
+Where the score is hardly more than a guess, what other scales would give is told.
+
+Whether it gives logits or probabilities is seen from its answers unless `outputs` says. An ONNX
+network may have its weights in a file beside it, and its channels first. PyTorch's exported
+programs become ONNX, SavedModel folders LiteRT. There is no seed: one run.
 
 Expect: MLPerf Tiny's ResNet-8 on CIFAR-10 87.19 %, its int8 version 86.97 % (measured on all 10,000 test images)
 """
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
-from bench.errors import DataError, Unsupported, first_line
+from bench.blocks import input_steps
+from bench.errors import DataError, NotInstalled, Unsupported, first_line, shortened
 from bench.files import regular
 from bench.files.archives import open_archive
 
 INPUT = "any"
 PATHS = ("path",)
-FORMATS = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".tflite": "litert", ".onnx": "onnx"}
+FORMATS = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".tflite": "litert",
+    ".onnx": "onnx",
+    ".pt2": "onnx",
+    "": "litert",
+}
+ADDED: dict[str, Any] = {"offset": 0.0}
 MOST_BYTES = 20_000_000_000
 
 
@@ -31,33 +46,36 @@ def read(
     *,
     path: str,
     outputs: Literal["auto", "logits", "probabilities"] = "auto",
-    scale: float = 1.0,
+    scale: float | list[float] = 1.0,
+    offset: float | list[float] = 0.0,
 ) -> keras.Model | Path:
     """Return the network: a Keras one, or a copy of the file in `folder`."""
     suffix = Path(path).suffix.lower()
-    regular.size(Path(path), MOST_BYTES, "give the file of a network")
-    if suffix == ".keras":
-        open_archive(Path(path)).close()
-    file = Path(shutil.copy(path, folder / f"network{suffix}"))
+    is_plain = scale == 1.0 and offset == 0.0
+    if suffix == "":
+        file = _saved_model(Path(path), folder)
+    else:
+        regular.size(Path(path), MOST_BYTES, "give the file of a network")
+        if suffix == ".keras":
+            open_archive(Path(path)).close()
+        file = Path(shutil.copy(path, folder / f"network{suffix}"))
     if FORMATS[suffix] == "litert":
         _check_litert(file, path)
-    if FORMATS[suffix] != "keras":
-        if scale != 1.0:
-            raise Unsupported(f"{path}: only Keras networks can be given a scale; put it into the network")
+        if not is_plain:
+            input_steps.litert(file, scale, offset)
         return file
-    try:
-        network = keras.models.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file may raise anything
-        raise DataError(f"{path}: cannot be read as a Keras network: {first_line(error)}") from error
+    if FORMATS[suffix] == "onnx":
+        return _onnx(Path(path), folder, scale, offset)
+    network = _keras(file, path)
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise Unsupported(
             f"{path}: has {len(network.inputs)} inputs and {len(network.outputs)} outputs; one of each is needed"
         )
     flat = keras.Model(network.inputs[0], network.outputs[0])  # a Sequential's layers stand in one graph too
-    if scale == 1.0:
+    if is_plain:
         return flat
     raw = keras.Input(flat.input_shape[1:], dtype="float32")
-    scaled = keras.layers.Rescaling(scale)(raw)
+    scaled = keras.layers.Rescaling(scale, offset)(raw)
 
     def call(layer: keras.Operation, *given: Any, **more: Any) -> Any:
         return layer(*[scaled if tensor is raw else tensor for tensor in given], **more)
@@ -65,6 +83,70 @@ def read(
     copy = keras.models.clone_model(flat, input_tensors=raw, call_function=call)
     copy.set_weights(flat.get_weights())
     return copy
+
+
+def _keras(file: Path, path: str) -> keras.Model:
+    """Read a Keras network; one of Keras 2 is first written anew by tf_keras, in a process of its own."""
+    try:
+        return keras.models.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file may raise anything
+        older = file.with_name("older.h5")
+        words = (sys.executable, "-c", _BY_TF_KERAS, str(file), str(older))
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode == 0:
+            try:
+                return keras.models.load_model(older, compile=False, safe_mode=True)
+            except Exception as again:
+                raise DataError(f"{path}: tf_keras reads it, Keras 3 does not: {first_line(again)}") from again
+        raise DataError(f"{path}: cannot be read as a Keras network: {first_line(error)}") from error
+
+
+_BY_TF_KERAS = """
+import sys, tf_keras
+tf_keras.models.load_model(sys.argv[1], compile=False).save(sys.argv[2])
+"""
+
+
+_BY_TORCH = """
+import sys, torch
+torch.onnx.export(torch.export.load(sys.argv[1]), (), sys.argv[2], verbose=False)
+"""
+
+
+def _saved_model(path: Path, folder: Path) -> Path:
+    """Return a SavedModel folder as a LiteRT file."""
+    if not (path / "saved_model.pb").is_file():
+        raise DataError(f"{path}: no SavedModel folder (there is no saved_model.pb in it)")
+    import tensorflow as tf
+
+    file = folder / "network.tflite"
+    try:
+        file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(path)).convert())
+    except Exception as error:  # the converter has its own
+        raise Unsupported(f"{path}: LiteRT cannot hold it: {first_line(error)}") from error
+    return file
+
+
+def _onnx(path: Path, folder: Path, scale: float | list[float], offset: float | list[float]) -> Path:
+    """Return an ONNX network as one file that takes the dataset's own values, channels last."""
+    file = folder / "network.onnx"
+    source = path
+    if path.suffix.lower() == ".pt2":
+        source = folder / "exported.onnx"
+        words = (sys.executable, "-c", _BY_TORCH, str(path), str(source))  # PyTorch and TensorFlow share no process
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode:
+            fault = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            if "No module named" in fault:
+                raise NotInstalled(f'{path}: {fault} (pip install "keras-bench[torch,onnx]")')
+            raise DataError(f"{path}: cannot be read as PyTorch's exported program: {shortened(fault)}")
+    try:
+        input_steps.onnx(source, file, scale, offset)
+    except (NotInstalled, Unsupported):
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        raise DataError(f"{path}: cannot be read as an ONNX network: {first_line(error)}; export it again") from error
+    return file
 
 
 def _check_litert(file: Path, path: str) -> None:

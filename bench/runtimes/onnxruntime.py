@@ -72,6 +72,7 @@ def deploy(network: Deployable, *, provider: Literal["cpu", "cuda", "tensorrt"] 
     return Deployed(
         prepare=lambda x: x.astype(kind),
         predict=predict,
+        batch_size=entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else None,
         size_bytes=network.path.stat().st_size,
         device="cpu" if provider == "cpu" else "gpu",
     )

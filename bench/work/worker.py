@@ -29,7 +29,7 @@ from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
 from bench.runner.process import visible
 from bench.tasks import COMPARED, EXPECTED, FRAMEWORKS, Progress, Task, failure, provenance, record, versions
-from bench.work import data, decoded, deployment, derived, evaluation, network, stored, training
+from bench.work import data, decoded, deployment, derived, evaluation, network, stored, taken, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.faults import cause
@@ -120,6 +120,9 @@ def _train_or_derive(task: Task) -> Record:
             before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
             figures += derived.figures(outputs, before, split)
             figures += stored.figures(artifact, task.home.artifacts)
+        if make is _read and (table := taken.doubt(figures, answers.deployed.outputs, learn, artifact.outputs)):
+            _tell(taken.told(node.cell.architecture.parameters["path"], table))
+            made = replace(made, tables={"scales": table})
         if made.stages:
             learned = _judge_stages(made, split)
             figures += learned.measurements
@@ -191,8 +194,12 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
                 f"{use.parameters['path']}: cannot be loaded, may be damaged: {first_line(error)}; export it again"
             ) from error
         try:
+            if artifact.format == "litert":
+                taken.require_room(task.home.artifacts / artifact.file, learn.train.x[:64])
             answers = deployed.outputs(learn.train.x[:64])
             kind = evaluation.kind_of(answers, learn.facts, use.parameters["outputs"])
+            if use.parameters["outputs"] == "probabilities":
+                taken.require_probabilities(answers, len(learn.facts.classes))
         except Unsupported as error:
             raise Unsupported(f"{use.parameters['path']}: {error}") from error
         except Exception as error:  # each runtime has its own for a shape that does not fit

@@ -1,0 +1,91 @@
+"""A network that a person has trained elsewhere: does it fit the dataset, and is it given what it wants?"""
+
+from collections.abc import Callable, Sequence
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import Unsupported
+from bench.records import Measurement, Table
+from bench.work import evaluation
+from bench.work.data import Learn
+from bench.work.evaluation import Floats
+
+LOOKED_AT = 512
+"""Training examples on which other scales are tried."""
+CLIPPED = 0.2
+"""Share of the values that a quantized input may cut off."""
+NEAR_CHANCE = 1.5
+"""Times the share of the largest class, below which an accuracy is hardly more than a guess."""
+FAR_ABOVE = 1.5
+"""Times the loss of a guess, above which one is worse than knowing nothing."""
+SCALES = (
+    ("0–255, as they are", 1.0, 0.0),
+    ("0 to 1: scale=1/255", 1 / 255, 0.0),
+    ("−1 to 1: scale=2/255, offset=-1", 2 / 255, -1.0),
+)
+Predict = Callable[[NDArray[Any]], Floats]
+
+
+def require_room(file: Path, examples: NDArray[np.generic]) -> None:
+    """Raise Unsupported, with the scale that would fit, where a quantized file holds few of the dataset's values."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    entry = Interpreter(str(file)).get_input_details()[0]
+    scale, zero = entry["quantization"]
+    if not scale or not np.issubdtype(entry["dtype"], np.integer):
+        return
+    limits = np.iinfo(entry["dtype"])
+    low, high = (limits.min - zero) * scale, (limits.max - zero) * scale
+    outside = float(((examples < low - scale) | (examples > high + scale)).mean())
+    if outside > CLIPPED:
+        most = float(np.max(examples)) or 1.0
+        is_centred = low < -high / 2
+        factor = (2 if is_centred else 1) * high / most
+        by_255 = round(factor * 255, 1)
+        fits = f"{by_255:g}/255" if by_255 in {1.0, 2.0} else f"{factor:.4g}"
+        fits += f", offset={-high:.3g}" if is_centred else ""
+        raise Unsupported(
+            f"its input is quantized and holds {low:.3g} to {high:.3g}; {outside:.0%} of the dataset's values, which "
+            f"reach {most:.4g}, lie outside: scale={fits} would fit"
+        )
+
+
+def require_probabilities(answers: Floats, classes: int) -> None:
+    """Raise Unsupported for answers that are said to be probabilities and are none."""
+    sums = answers[:, :classes].sum(axis=1) if answers.shape[1] > 1 else np.ones(len(answers))
+    if answers.min() < -1e-3 or answers.max() > 1 + 1e-3 or np.abs(sums - 1).max() > max(0.05, classes / 512):
+        raise Unsupported(
+            f"outputs='probabilities', and its answers lie between {answers.min():.3g} and {answers.max():.3g}, "
+            "which are none; leave outputs out, or say outputs='logits'"
+        )
+
+
+def doubt(figures: Sequence[Measurement], predict: Predict, learn: Learn, kind: evaluation.Kind) -> Table | None:
+    """Return what the network says of training images at other scales, where its score is hardly more than a guess."""
+    classes = len(learn.facts.classes)
+    if not classes or learn.train.x.ndim != 4:
+        return None
+    accuracy, loss = (next((m.value for m in figures if m.name == name), None) for name in ("accuracy", "loss"))
+    labels = learn.train.y[:LOOKED_AT].astype(np.int64)
+    chance = np.bincount(learn.train.y.astype(np.int64), minlength=classes).max() / len(learn.train)
+    if accuracy is None or loss is None or (accuracy > NEAR_CHANCE * chance and loss < FAR_ABOVE * log(classes)):
+        return None
+    rows = []
+    for name, scale, offset in SCALES:
+        x = learn.train.x[:LOOKED_AT].astype(np.float32) * np.float32(scale) + np.float32(offset)
+        outputs = evaluation.logits(predict(x), kind, learn.facts)
+        right = outputs[:, :classes].argmax(axis=1) == labels
+        rows.append((name, float(right.mean())))
+    return Table(
+        f"Accuracy on {len(labels)} training images, by what they are given as", ("pixels as", "accuracy"), tuple(rows)
+    )
+
+
+def told(path: str, table: Table) -> str:
+    """Return the notice of it for a terminal."""
+    shown = "; ".join(f"{name}: {100 * float(value or 0):.1f} %" for name, value in table.rows)
+    return f"{path}: hardly better than a guess. Does it want another scale=? {table.title}: {shown}"
