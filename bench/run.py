@@ -91,7 +91,9 @@ def run_suite(
     lines.append(f"see it all with: {_serve(settings)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return bool(broken) or is_left
+    # Where nothing at all could work, a script must not take it for a success.
+    nothing_works = bool(standing) and set(standing.values()) == {"unsupported"}
+    return bool(broken) or is_left or nothing_works
 
 
 def _unsupported(plan: Plan, new: list[Record]) -> list[tuple[str, str]]:

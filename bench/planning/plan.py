@@ -144,8 +144,16 @@ def make(
         problems=(*problems, *proved.problems, *broken),
         doubtful=_doubtful(steps),
         seen=frozenset(header.path.name for header in found if header.path),
-        notes=proved.notes,
+        notes=(*proved.notes, *_untimed(tree, catalog)),
     )
+
+
+def _untimed(tree: Tree, catalog: Catalog) -> list[str]:
+    found = []
+    for form in tree.untimed():
+        able = [card.name for card in catalog.cards("runtimes") if form in card.facts(Use(card.name)).accepts]
+        found.append(f"no runtime of the suite runs {form} networks, which are not timed; add one: {', '.join(able)}")
+    return found
 
 
 def _doubtful(steps: dict[str, Step]) -> tuple[Use, ...]:

@@ -154,6 +154,17 @@ class Tree:
         recorded = {name for name, (suite, _) in self.history.cells.items() if suite == self.suite.name}
         return recorded - present
 
+    def untimed(self) -> list[str]:
+        """Return the formats of the suite's networks that none of its runtimes runs, if it has any."""
+        able = [row.cell for row in self.suite.cells if self._unsupported.get(row.cell_id) == ""]
+        formats = {format_of(self._catalog, cell) for cell in able}
+        accepted = {
+            form
+            for spec in self.suite.measures
+            for form in self._catalog.card("runtimes", spec.runtime.name).facts(spec.runtime).accepts
+        }
+        return sorted(formats - accepted) if self.suite.measures else []
+
     def _accepts(self, spec: MeasureSpec, cell: Cell) -> bool:
         """Tell whether a runtime takes the cell's format; one that does not is no fault of the cell."""
         facts = self._catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)

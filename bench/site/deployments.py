@@ -23,12 +23,21 @@ class Deployment(Struct, frozen=True):
     p90_ms: float | None
     p99_ms: float | None
     first_call_ms: float | None
+    cold_start_ms: float | None
+    """Loading and the first call at the smallest batch size; null where that was not measured."""
+    memory_bytes: float | None
+    """Resident memory of the process that was timed."""
     throughput: float | None
     """Examples a second."""
     validity: str
     reasons: tuple[str, ...]
     calls: int
     """Timed calls of all seeds."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Tell whether the timing can be trusted."""
+        return self.validity == "valid"
 
 
 def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
@@ -59,8 +68,7 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
         return [value for value in found if value is not None]
 
     def mean(name: str, **where: str) -> float | None:
-        known = values(name, **where)
-        return sum(known) / len(known) if known else None
+        return _mean(values(name, **where))
 
     medians = values("latency_ms", statistic="p50")
     if not medians:
@@ -78,8 +86,14 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
         p90_ms=mean("latency_ms", statistic="p90"),
         p99_ms=mean("latency_ms", statistic="p99"),
         first_call_ms=mean("first_call_ms"),
+        cold_start_ms=_mean([v for record in records if (v := record.value("cold_start_ms")) is not None]),
+        memory_bytes=mean("memory_bytes"),
         throughput=mean("throughput"),
         validity=worst,
         reasons=tuple(dict.fromkeys(reason for t in timings for reason in t.reasons)),
         calls=sum(m.n or 0 for m in timed if m.batch_size == batch_size),
     )
+
+
+def _mean(known: list[float]) -> float | None:
+    return sum(known) / len(known) if known else None

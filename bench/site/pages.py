@@ -19,7 +19,7 @@ from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
 from bench.site.safe import slug
 from bench.site.tables import confusions, faults, leaderboard, per_class, provenance, scores
-from bench.stats import Difference
+from bench.stats import Difference, Interval
 from bench.store import Reading
 from bench.suite_record import SuiteCell, SuiteRecord
 
@@ -53,6 +53,8 @@ class Parent(Struct, frozen=True):
     """In the row's metric, derived minus parent, paired by seed and fold."""
     agreement: float | None
     """Share of test examples on which both give the same answer."""
+    drop: Interval | None
+    """Of a single pair: the accuracy gained, with the interval that its paired test examples give."""
 
 
 SUITES = "suites/index.md"
@@ -255,4 +257,12 @@ def _parent(view: SuiteView, row: Row, makers: dict[str, Record]) -> Parent | No
         earlier=page is not None and any(one.artifact and one.artifact.digest not in page.digests for one in everyone),
         difference=pairs.difference() if pairs else None,
         agreement=row.mean("agreement"),
+        drop=_of_one_pair(row) if pairs and len(pairs.pairs) == 1 else None,
     )
+
+
+def _of_one_pair(row: Row) -> Interval | None:
+    found = [m for record in row.models for m in record.measurements if m.name == "accuracy_drop"]
+    if row.metric.name != "accuracy" or len(found) != 1 or found[0].low is None or found[0].high is None:
+        return None
+    return Interval(value=-found[0].value, low=-found[0].high, high=-found[0].low, n=1)

@@ -29,6 +29,7 @@ SHARES = frozenset(
         "sparsity",
         "confidence",
         "quantized",
+        "quantized_share",
     }
 )
 """Measurements of unit 1 that read better in percent."""

@@ -1,0 +1,61 @@
+"""Meters: what they read, what they doubt, and what a machine that does not tell leaves out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.catalog import Catalog
+from bench.measure.meters import Block, Meters
+
+CATALOG = Catalog()
+BLOCK = Block(2, [1.0] * 50, 0.05)
+energy, machine, memory = (CATALOG.load("meters", name) for name in ("energy", "machine", "memory"))
+
+
+def test_all_meters_read_this_machine() -> None:
+    meters = Meters(CATALOG)
+    meters.begin()
+    found = meters.end(BLOCK)
+    assert {"memory_bytes", "machine_work_ms"} <= found.keys()
+    assert all(np.isfinite(reading.value) and reading.value >= 0 for reading in found.values())
+
+
+def test_memory_is_that_of_the_process() -> None:
+    before = memory.figures(memory.read(), memory.read(), BLOCK)["memory_bytes"].value
+    more = np.ones(50_000_000, np.uint8)
+    after = memory.figures(memory.read(), memory.read(), BLOCK)["memory_bytes"].value
+    assert 40e6 < after - before < 90e6
+    assert more.size
+
+
+def test_energy_is_a_share_for_each_example_and_counters_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(energy, "RAPL", tmp_path)
+    monkeypatch.setattr(energy, "_boards", list)
+    assert energy.figures(energy.read(), energy.read(), BLOCK) == {}, "absent, never zero"
+    for name, at in (("intel-rapl:0", 900_000), ("intel-rapl:1", 100_000), ("intel-rapl:0:0", 5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "energy_uj").write_text(f"{at}\n")
+        (tmp_path / name / "max_energy_range_uj").write_text("1000000\n")
+    before = energy.read()
+    assert len(before) == 2, "packages; their parts count within them"
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("100000\n")
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("400000\n")
+    found = energy.figures(before, energy.read(), BLOCK)
+    assert found["cpu_energy_j"].value == pytest.approx((0.2 + 0.3) / 100)
+    (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+    assert energy.figures(before, energy.read(), BLOCK)["cpu_energy_j"].value == pytest.approx(0.3 / 100)
+
+
+def test_a_machine_that_has_changed_is_doubted() -> None:
+    calm, slow = machine.State(1.0, 3.0, 0), machine.State(1.3, 2.0, 2)
+    assert not any(one.doubt for one in machine.figures(calm, calm, BLOCK).values())
+    found = machine.figures(calm, slow, BLOCK)
+    assert found["machine_work_ms"].doubt == "a fixed piece of work took 30% longer after"
+    assert found["throttled"].doubt == "throttled for heat 2 times"
+    assert found["clock_ghz"].value == 2.5
+    assert machine.figures(slow, calm, BLOCK)["machine_work_ms"].doubt.endswith("longer before")
+    silent = machine.State(1.0, None, None)
+    assert machine.figures(silent, silent, BLOCK).keys() == {"machine_work_ms"}
