@@ -126,7 +126,6 @@ def text(answer: Answer) -> str:
             lines.append(f"{one.label:{width}}  {one.metric} {one.score:.4f}{ends}  {size}  {speed}{doubt}")
         lines.append(f"take it along: bench model {answer.choices[0].run} --to litert FOLDER")
     if answer.unknown:
-        lines.append(
-            f"{answer.unknown} rows lack a figure that was asked for, such as a valid timing, and are left out"
-        )
+        who = "1 row lacks" if answer.unknown == 1 else f"{answer.unknown} rows lack"
+        lines.append(f"{who} a figure that was asked for, such as a valid timing, and so cannot be chosen")
     return "\n".join(lines)
