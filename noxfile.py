@@ -136,12 +136,13 @@ def upgrade(session: nox.Session) -> None:
 
 @nox.session
 def latency(session: nox.Session) -> None:
-    """Time the finished networks of a suite: `nox -s latency -- digits --benchmark-compare`."""
+    """Time a suite's finished networks: `nox -s latency -- digits --benchmark-compare-fail=median:10%`."""
     words = list(session.posargs)
     suite = words.pop(0) if words and not words[0].startswith("-") else "digits"
     session.install("-e", ".", *group("tests"))
     session.run("bench", "run", suite, "--artifacts")
-    session.run("pytest", "tests/benchmarks/bench_latency.py", "--suite", suite, "--benchmark-autosave", *words)
+    keep = ("--benchmark-autosave", "--benchmark-save-data")
+    session.run("pytest", "tests/benchmarks/bench_latency.py", "--suite", suite, *keep, *words)
 
 
 @nox.session

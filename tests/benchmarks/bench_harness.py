@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,59 @@ def test_rank_3334_rows(benchmark: Any) -> None:
         return len(stats.ranking(board, None).ranks)
 
     assert benchmark.pedantic(ranked, rounds=3) == len(runs)
+
+
+def test_timing_adds_nothing_to_a_call(tmp_path: Path) -> None:
+    """p50 of an int8 ResNet-20 by the harness, and by a bare loop of the same calls, block after block in turns."""
+    import tensorflow as tf
+    import workbench
+    from ai_edge_litert.interpreter import Interpreter
+
+    from bench.measure import latency
+    from bench.measure.meters import Meters
+    from bench.records import MeasureSpec, Use
+    from bench.tasks import Home
+    from bench.work import network
+
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (64, 32, 32, 3), np.uint8)
+    learn = workbench.data.Learn(
+        workbench.data.Facts(source="made here", classes=tuple("0123456789")),
+        workbench.data.Part(images, draw.integers(0, 10, 64)),
+        workbench.data.Part(images[:0], np.zeros(0, np.int64)),
+    )
+    model = workbench.build("resnet(depth=20)", learn)
+    path = tmp_path / "network.tflite"
+    model.export(
+        path,
+        format="litert",
+        verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([image[None].astype(np.float32)] for image in images),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        inference_input_type=tf.uint8,
+    )
+    home = Home(tmp_path / "home")
+    deployed = workbench.deploy("litert", network.keep(path, home.artifacts), home)
+    watch = latency.Stopwatch(deployed, MeasureSpec(Use("litert"), "standard", (1,), 1), Meters(Catalog()))
+    bare = Interpreter(str(next(home.artifacts.iterdir())), num_threads=1)
+    bare.allocate_tensors()
+    bare.set_tensor(bare.get_input_details()[0]["index"], images[:1])
+    leave = bare.get_output_details()[0]["index"]
+
+    def by_hand() -> float:
+        spent = []
+        for _ in range(5000):
+            started = time.perf_counter_ns()
+            bare.invoke()
+            bare.get_tensor(leave)
+            spent.append((time.perf_counter_ns() - started) / 1e6)
+        return float(np.median(spent))
+
+    ratios = []
+    for _ in range(5):
+        before = by_hand()
+        ours = float(np.median(watch.steady(images, 1, 0.0).latencies_ms))
+        ratios.append(ours / ((before + by_hand()) / 2))
+    print(f"p50 by the harness ÷ by hand: {np.round(ratios, 3).tolist()}, last {ours:.4f} ms")
+    assert abs(np.median(ratios) - 1) < 0.03

@@ -1,7 +1,8 @@
 """Latency of a suite's finished networks, by pytest-benchmark: `nox -s latency -- digits`.
 
-For following one machine over time (`--benchmark-compare`); what is published comes from
-`measure` nodes, which use several processes and keep the raw samples.
+For following one machine over time: each run is saved under its commit with every single call, and
+`--benchmark-compare --benchmark-compare-fail=median:10%` fails where one has become slower. What is
+published comes from `measure` nodes, which use several processes.
 """
 
 import os
@@ -13,6 +14,7 @@ import workbench
 
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
+import numpy as np
 import pytest
 
 from bench.catalog import Catalog
@@ -22,6 +24,8 @@ from bench.runner.machine_lock import hold
 from bench.tasks import Node, home
 
 CATALOG = Catalog()
+ROUNDS, WARMUP = 662, 20
+"""Calls that p99 needs, and those before them that do not count."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -45,8 +49,14 @@ def _alone() -> Iterator[None]:
 def test_latency(benchmark: Any, node: Node, artifact: Artifact) -> None:
     """Time one call at batch size 1."""
     assert node.measure is not None
+    facts = CATALOG.card("runtimes", node.measure.runtime.name).facts(node.measure.runtime)
+    if facts.backend:
+        pytest.skip(f"{node.measure.name} needs a process with Keras on {facts.backend}; bench measure has one")
     deployed = workbench.deploy(str(node.measure.runtime), artifact, home())
     split = workbench.prepare(str(node.cell.dataset), node.fold, node.cell.training.validation)
     prepared = deployed.prepare(split.test.x[:1])
     deployed.predict(prepared)
-    benchmark(deployed.predict, prepared)
+    benchmark.pedantic(deployed.predict, (prepared,), rounds=ROUNDS, warmup_rounds=WARMUP)
+    calls = np.array(benchmark.stats.stats.data) * 1000
+    for percent in (50, 90, 99):
+        benchmark.extra_info[f"p{percent}_ms"] = round(float(np.percentile(calls, percent)), 6)
