@@ -183,10 +183,10 @@ def test_the_factory_suite_has_findings_of_several_verdicts() -> None:
 
 
 def test_what_must_be_kept_is_a_share_of_the_other_side() -> None:
-    """MLPerf's gate: 0.9 times 0.99 is 0.891, so nine tenths of a point may be lost."""
-    kept = one(runs(0.9, 0.899, seeds=6, n_test=200_000), keeps=0.99)
+    """0.9 times 0.98 is 0.882, so 1.8 points may be lost."""
+    kept = one(runs(0.9, 0.8995, seeds=6, n_test=200_000), keeps=0.98)
     assert kept.verdict == "supported"
-    assert "0.99 of it is kept" in kept.reason
+    assert "0.98 of it is kept" in kept.reason
     assert one(runs(0.9, 0.87, seeds=6, n_test=200_000), keeps=0.99).verdict == "refuted"
     assert one(runs(0.9, 0.891, seeds=6, n_test=500), keeps=0.99).verdict == "undecided"
     assert one(runs(0.9, 0.9, seeds=6, n_test=200_000)).verdict == "undecided", "no gain is not enough for a gain"
