@@ -6,15 +6,19 @@ Importing this module puts the process in tf_keras's hands for `tf.keras`.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
+from keras import ops
 
-from bench.blocks.masks import RISES, UPDATES, Schedule
+from bench.blocks.masks import RISES, UPDATES, Schedule, kernels
 from bench.errors import Unsupported, first_line
 from bench.work import twin
 from bench.work.training import Job, Product
 
 Wrap = Callable[[Any], Any]
+ENOUGH_ZEROS, FEW = 0.3, 64
+"""Share of zeros from which a network counts as pruned; distinct weights a layer up to which it counts as clustered."""
 
 
 def pruned(job: Job, sparsity: float, epochs: int, learning_rate: float, schedule: Schedule) -> Product:
@@ -52,7 +56,10 @@ def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Pro
 
 
 def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_keras.Model, Product]:
-    """Return the twin as it is after training with weights and activations rounded to 8 bits, and its curves."""
+    """Return the twin as it is after training with weights and activations rounded to 8 bits, and its curves.
+
+    Zeros and clusters that the network came with are kept.
+    """
     network = twin.make(job.parent.network)
     quantizable = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
 
@@ -66,12 +73,23 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     try:
         annotated = tf_keras.models.clone_model(network, clone_function=annotate)
         with tf_keras.utils.custom_object_scope({"_OutputAlone": _OutputAlone}):
-            ready = tfmot.quantization.keras.quantize_apply(annotated)
+            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(job))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise Unsupported(
             f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"
         ) from error
     return ready, _trained(job, ready, epochs, learning_rate)
+
+
+def _scheme(job: Job) -> Any:
+    """Return how to quantize: so that most zeros stay zeros, few distinct weights a layer stay few, or plainly."""
+    values = [ops.convert_to_numpy(kernel) for kernel in kernels(job.parent.network)]
+    sparse = sum((value == 0).sum() for value in values) > ENOUGH_ZEROS * sum(value.size for value in values)
+    if values and all(len(np.unique(value)) <= FEW for value in values):
+        return tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=bool(sparse))
+    if sparse:
+        return tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+    return tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
 
 
 class _OutputAlone(tfmot.quantization.keras.QuantizeConfig):

@@ -157,6 +157,26 @@ def test_leaderboard_sorts_by_a_pressed_heading(address: str, browser: "playwrig
 
 
 @needs_browser
+def test_leaderboard_hides_what_is_beyond_a_budget(address: str, browser: "playwright.Browser") -> None:
+    page = browser.new_page()
+    page.goto(address + "suites/digits/")
+    shown = page.locator(".bench-board").first.locator("tbody tr:visible")
+    every = shown.count()
+    latencies = shown.evaluate_all("rows => rows.map(row => row.cells[4].dataset.sort).filter(Boolean).map(Number)")
+    limit = sorted(latencies)[len(latencies) // 2]
+    form = page.locator(".bench-budget").first
+    form.get_by_label("Latency at most").fill(str(limit))
+    assert shown.count() == sum(value <= limit for value in latencies) < every
+    assert form.locator("output").inner_text() == f"{shown.count()} of {every} rows fit"
+    form.get_by_label("Accuracy at least").fill("100")
+    assert shown.count() == 0
+    form.get_by_label("Latency at most").fill("")
+    form.get_by_label("Accuracy at least").fill("")
+    assert shown.count() == every
+    page.close()
+
+
+@needs_browser
 def test_frame_works_under_its_policy(
     address: str, built: tuple[Path, SiteReport], browser: "playwright.Browser"
 ) -> None:
