@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -18,13 +18,12 @@ from msgspec import Struct
 from bench.catalog import CALLS, Catalog
 from bench.errors import PluginError, SuiteError, nearest
 from bench.limits import METRICS, NAME, PROPORTIONS, Fold, Positive, Seed
-from bench.measure.profiles import PROFILES
 from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
+from bench.planning.measures import Measure, require_calls, specs
 from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of
 from bench.records import Cell, MeasureSpec, Training, Use, canonical, cell_id
-from bench.stats.intervals import smallest_count
 from bench.store import now
 from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
 
@@ -47,19 +46,6 @@ class Rule(Strict, frozen=True):
 
     when: str
     reason: str
-
-
-class Measure(Strict, frozen=True):
-    """How finished networks are timed."""
-
-    profile: Literal["smoke", "standard", "rigorous"] = "standard"
-    runtimes: tuple[str, ...] = ("keras_predict", "tf_function", "litert")
-    batch_sizes: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)] = (1, 64)
-    threads: Positive = 1
-    seeds: Literal["first", "all"] = "first"
-    """Latency hardly depends on the weights: one seed's artifact of each cell is enough."""
-    percentiles: tuple[Annotated[float, msgspec.Meta(gt=0, lt=100)], ...] = ()
-    """Of latency, beside those of the profile; one that the profile has too few samples for is refused."""
 
 
 class SuiteFile(Strict, frozen=True):
@@ -182,14 +168,10 @@ def read(path: Path, catalog: Catalog) -> Suite:
     for i in range(len(written.findings)):
         _check_claim(source, written, kept, catalog, METRICS | seen, i)
     measure = written.measure
-    for percent in measure.percentiles:
-        if smallest_count(percent) > (has := PROFILES[measure.profile].samples):
-            raise source.error(
-                f"p{percent:g} needs {smallest_count(percent):,} timed calls, the profile {measure.profile} "
-                f"makes {has:,}; take a lower one, or profile: rigorous",
-                "measure",
-                "percentiles",
-            )
+    try:
+        require_calls(measure)
+    except ValueError as error:
+        raise source.error(str(error), "measure", "percentiles") from error
     runtimes = _resolve_all(source, catalog, "runtimes", measure.runtimes, "measure", "runtimes")
     return Suite(
         name=path.stem,
@@ -200,17 +182,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
         cells=tuple(kept),
         exclusions=tuple(Exclusion(label=cell.label, reason=reason) for cell, reason in excluded),
         excluded=tuple(excluded),
-        measures=tuple(
-            MeasureSpec(
-                runtime=runtime,
-                profile=measure.profile,
-                batch_sizes=tuple(sorted(set(measure.batch_sizes))),
-                threads=runtime.parameters.get("threads") or measure.threads,
-                percentiles=tuple(sorted(set(measure.percentiles) - set(PROFILES[measure.profile].percentiles))),
-                label=catalog.variant("runtimes", runtime),
-            )
-            for runtime in runtimes
-        ),
+        measures=specs(measure, [(runtime, catalog.variant("runtimes", runtime)) for runtime in runtimes]),
         diagnostics=diagnostics,
     )
 

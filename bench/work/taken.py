@@ -1,6 +1,6 @@
 """A network that a person has trained elsewhere: does it fit the dataset, and is it given what it wants?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import log
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import Unsupported
+from bench.errors import DataError, Unsupported, first_line
 from bench.records import Measurement, Table
 from bench.work import evaluation
 from bench.work.data import Learn
+from bench.work.deployment import Deployed
 from bench.work.evaluation import Floats
 
 LOOKED_AT = 512
@@ -28,6 +29,41 @@ SCALES = (
     ("−1 to 1: scale=2/255, offset=-1", 2 / 255, -1.0),
 )
 Predict = Callable[[NDArray[Any]], Floats]
+
+
+def kind(
+    parameters: Mapping[str, Any],
+    found: Any,
+    file: Path,
+    deploy: Callable[[], Deployed],
+    learn: Learn,
+) -> evaluation.Kind:
+    """Return what a person's network answers with, by its answers to training examples.
+
+    Raise Unsupported, which names the file, for one that does not fit the dataset, DataError for one
+    that cannot be loaded.
+    """
+    path, said, examples = parameters["path"], parameters["outputs"], learn.train.x[:64]
+    try:
+        deployed = deploy()
+    except Unsupported as error:
+        raise Unsupported(f"{path}: {error}") from error
+    except Exception as error:  # each runtime has its own for a file that it cannot load
+        raise DataError(f"{path}: cannot be loaded, may be damaged: {first_line(error)}; export it again") from error
+    try:
+        if file.suffix == ".tflite":
+            require_room(file, examples)
+        answers = deployed.outputs(examples)
+        seen = evaluation.kind_of(answers, learn.facts, said)
+        if said == "probabilities":
+            require_probabilities(answers, len(learn.facts.classes))
+    except Unsupported as error:
+        raise Unsupported(f"{path}: {error}") from error
+    except Exception as error:  # each runtime has its own for a shape that does not fit
+        wanted = getattr(found, "input_shape", None)
+        takes = f"it takes {wanted[1:]}" if wanted else f"channels last: {first_line(error)}"
+        raise Unsupported(f"{path}: does not take examples of shape {examples.shape[1:]}; {takes}") from error
+    return seen
 
 
 def require_room(file: Path, examples: NDArray[np.generic]) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from bench import disk, store
 from bench.catalog import Catalog
-from bench.errors import DataError, Diverged, NotInstalled, Unsupported, first_line
+from bench.errors import DataError, Diverged, NotInstalled, Unsupported
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
@@ -185,29 +185,9 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
     with phases("read"):
         found = recipe.bound("architectures", use, "read")(task.folder)
         artifact = network.keep(found, task.home.artifacts)
-        try:
-            deployed = Answers(task, catalog, artifact, learn.facts).deployed
-        except Unsupported as error:
-            raise Unsupported(f"{use.parameters['path']}: {error}") from error
-        except Exception as error:  # each runtime has its own for a file that it cannot load
-            raise DataError(
-                f"{use.parameters['path']}: cannot be loaded, may be damaged: {first_line(error)}; export it again"
-            ) from error
-        try:
-            if artifact.format == "litert":
-                taken.require_room(task.home.artifacts / artifact.file, learn.train.x[:64])
-            answers = deployed.outputs(learn.train.x[:64])
-            kind = evaluation.kind_of(answers, learn.facts, use.parameters["outputs"])
-            if use.parameters["outputs"] == "probabilities":
-                taken.require_probabilities(answers, len(learn.facts.classes))
-        except Unsupported as error:
-            raise Unsupported(f"{use.parameters['path']}: {error}") from error
-        except Exception as error:  # each runtime has its own for a shape that does not fit
-            wanted = getattr(found, "input_shape", None)
-            takes = f"it takes {wanted[1:]}" if wanted else f"channels last: {first_line(error)}"
-            raise Unsupported(
-                f"{use.parameters['path']}: does not take examples of shape {learn.train.x.shape[1:]}; {takes}"
-            ) from error
+        answers = Answers(task, catalog, artifact, learn.facts)
+        file = task.home.artifacts / artifact.file
+        kind = taken.kind(use.parameters, found, file, lambda: answers.deployed, learn)
     described = found if isinstance(found, keras.Model) else None
     return Made(msgspec.structs.replace(artifact, outputs=kind), described)
 

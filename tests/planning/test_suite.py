@@ -157,3 +157,13 @@ def test_a_path_is_known_by_its_name_where_that_is_enough(tmp_path: Path) -> Non
         "model_file(path='other.tflite') · baseline",
     ]
     assert labels(calls[0], calls[2]) == [f"{calls[0]} · baseline", f"{calls[2]} · baseline"]
+
+
+def test_a_percentile_with_too_few_calls_is_refused_with_the_number_that_it_needs(tmp_path: Path) -> None:
+    text = MINIMAL + "measure:\n  profile: PROFILE\n  percentiles: [95, 99.9]\n"
+    with pytest.raises(
+        SuiteError, match=r"mine\.yaml:6: p99\.9 needs 6,636 timed calls, the profile standard makes 662"
+    ):
+        read(tmp_path, text.replace("PROFILE", "standard"))
+    (spec, *_) = read(tmp_path, text.replace("PROFILE", "rigorous")).measures
+    assert spec.percentiles == (95.0, 99.9)

@@ -1,0 +1,52 @@
+"""How a suite has its finished networks timed."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Struct
+
+from bench.limits import Positive
+from bench.measure.profiles import PROFILES
+from bench.records import MeasureSpec, Use
+from bench.stats.intervals import smallest_count
+
+
+class Measure(Struct, frozen=True, forbid_unknown_fields=True):
+    """How finished networks are timed."""
+
+    profile: Literal["smoke", "standard", "rigorous"] = "standard"
+    runtimes: tuple[str, ...] = ("keras_predict", "tf_function", "litert")
+    batch_sizes: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)] = (1, 64)
+    threads: Positive = 1
+    seeds: Literal["first", "all"] = "first"
+    """Latency hardly depends on the weights: one seed's artifact of each cell is enough."""
+    percentiles: tuple[Annotated[float, msgspec.Meta(gt=0, lt=100)], ...] = ()
+    """Of latency, beside those of the profile; one that the profile has too few samples for is refused."""
+
+
+def require_calls(measure: Measure) -> None:
+    """Raise ValueError for a percentile that needs more calls than the profile makes."""
+    has = PROFILES[measure.profile].samples
+    for percent in measure.percentiles:
+        if smallest_count(percent) > has:
+            raise ValueError(
+                f"p{percent:g} needs {smallest_count(percent):,} timed calls, the profile {measure.profile} makes "
+                f"{has:,}; take a lower one, or profile: rigorous"
+            )
+
+
+def specs(measure: Measure, runtimes: Sequence[tuple[Use, str]]) -> tuple[MeasureSpec, ...]:
+    """Return what is measured on each runtime, which comes with the label that a reader knows it by."""
+    percentiles = set(measure.percentiles) - set(PROFILES[measure.profile].percentiles)
+    return tuple(
+        MeasureSpec(
+            runtime=runtime,
+            profile=measure.profile,
+            batch_sizes=tuple(sorted(set(measure.batch_sizes))),
+            threads=runtime.parameters.get("threads") or measure.threads,
+            label=label,
+            percentiles=tuple(sorted(percentiles)),
+        )
+        for runtime, label in runtimes
+    )
