@@ -86,6 +86,8 @@ class Channels:
 
     def __init__(self, network: keras.Model) -> None:
         """Number them; raise Unsupported for a network without one that could go."""
+        if any(getattr(layer, "quantization_mode", None) for layer in network.layers):
+            raise Unsupported(f"{network.name} is quantized already; take channels out before that")
         self._network = network
         self._ties = _Ties()
         self._fixed: set[int] = set()
@@ -98,12 +100,16 @@ class Channels:
         found: list[Numbers] = []
         for call in wiring.calls:
             inputs = [found[maker] if maker >= 0 else first for maker in call.makers]
-            if call.layer.name in self._inputs:  # one that is shared: both of its calls must agree
-                for numbers in (*inputs, *self._inputs[call.layer.name]):
+            found.append(self._outputs(call, inputs))
+            if call.layer.name in self._inputs:  # one that is shared: all of its calls must agree
+                for numbers in (*inputs, *self._inputs[call.layer.name], found[-1], *self._shared(call.layer.name)):
                     self._fix(numbers)
             self._inputs[call.layer.name] = inputs
-            found.append(self._outputs(call, inputs))
         self._fix(found[wiring.outputs])
+
+    def _shared(self, name: str) -> list[Numbers]:
+        """Return what the calls of a layer have made so far."""
+        return [kernel.outputs for kernel in self._made if kernel.layer.name == name]
 
     def _fix(self, numbers: Numbers) -> None:
         self._fixed |= set(numbers.tolist())

@@ -28,10 +28,9 @@ MASKED = (
 
 def kernels(network: keras.Model, *, pattern: bool = False) -> list[keras.Variable]:
     """Return the kernels that may be masked; for 2:4 those whose inputs come in fours."""
-    found = [layer.kernel for layer in network._flatten_layers() if isinstance(layer, MASKED)]
-    return (
-        [kernel for kernel in found if len(kernel.shape) in {2, 4} and kernel.shape[-2] % 4 == 0] if pattern else found
-    )
+    kinds = (layers.Dense, layers.Conv2D) if pattern else MASKED  # of which the inputs stand last but one
+    found = [layer.kernel for layer in network._flatten_layers() if isinstance(layer, kinds)]
+    return [kernel for kernel in found if not pattern or kernel.shape[-2] % 4 == 0]
 
 
 def largest(weights: Tensor, sparsity: Tensor | float) -> Tensor:

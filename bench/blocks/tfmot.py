@@ -85,7 +85,7 @@ def _scheme(job: Job) -> Any:
     """Return how to quantize: so that most zeros stay zeros, few distinct weights a layer stay few, or plainly."""
     values = [ops.convert_to_numpy(kernel) for kernel in kernels(job.parent.network)]
     sparse = sum((value == 0).sum() for value in values) > ENOUGH_ZEROS * sum(value.size for value in values)
-    if values and all(len(np.unique(value)) <= FEW for value in values):
+    if values and all(len(np.unique(value)) <= min(FEW, value.size // 2) for value in values):
         return tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=bool(sparse))
     if sparse:
         return tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()

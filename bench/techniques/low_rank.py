@@ -11,6 +11,7 @@ Paper: E. Denton et al., Exploiting Linear Structure Within Convolutional Networ
 Expect: wide dense layers shrink several times for a fraction of a point; narrow convolutions hardly
 """
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -29,6 +30,8 @@ def after(job: Job, *, energy: float = 0.9, epochs: int = 2, learning_rate: floa
     """Return the network with factored kernels; raise Unsupported where that saves nothing."""
     network = job.parent.network
     factors = {layer.name: found for layer in network.layers if (found := _factors(layer, energy))}
+    if not factors:
+        raise Unsupported(f"{network.name}: {energy:.0%} of no kernel's energy fits into fewer weights")
     pairs = {name: _layers(network.get_layer(name), found[0].shape[-1]) for name, found in factors.items()}
 
     def call(layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
@@ -38,20 +41,20 @@ def after(job: Job, *, energy: float = 0.9, epochs: int = 2, learning_rate: floa
         return wide(narrow(*args, **kwargs))
 
     smaller = keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
-    if not factors:
-        raise Unsupported(f"{network.name}: {energy:.0%} of no kernel's energy fits into fewer weights")
     for name, (left, right) in factors.items():
         narrow, wide = pairs[name]
         narrow.set_weights([left])
         wide.set_weights([right, *network.get_layer(name).get_weights()[1:]])
     product = trained_on(job, smaller, epochs, learning_rate)
-    return Product(product.network, {"factored_layers": (len(factors), "1")}, product.series)
+    return replace(product, figures={"factored_layers": (len(factors), "1")})
 
 
 def _factors(layer: keras.Operation, energy: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Return two kernels whose product is nearly a layer's own; None where they would have no fewer weights."""
     if type(layer) not in {layers.Dense, layers.Conv2D} or getattr(layer, "groups", 1) != 1:
         return None
+    if getattr(layer, "quantization_mode", None):
+        raise Unsupported(f"{layer.name} is quantized already; factor kernels before that")
     kernel = keras.ops.convert_to_numpy(layer.kernel)
     flat = kernel.reshape(-1, kernel.shape[-1])
     left, values, right = np.linalg.svd(flat, full_matrices=False)

@@ -57,6 +57,8 @@ def after(
         raise Unsupported(f"prune(sparsity={sparsity}): a share between 0 and 1 is set to zero")
     if (pattern or structured) and by == "tfmot":
         raise Unsupported("tensorflow-model-optimization prunes no patterns and no channels here; leave out by='tfmot'")
+    if structured and schedule != "polynomial":
+        raise Unsupported("structured=True takes channels out at once, before it trains on; leave schedule out")
     if pattern and (structured or sparsity != 0.5):
         raise Unsupported("pattern='2:4' sets half of the weights to zero: leave sparsity at 0.5, structured at False")
     if by == "tfmot":

@@ -10,7 +10,8 @@ What there is, by `scheme`:
 - `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
   tensorflow-model-optimization on a copy of the network in tf_keras, with a constant `learning_rate` of Adam.
-- `keras_int8`, `keras_int4`: Keras's own, of dense layers alone; the record says which share of the weights that is.
+- `keras_int8`, `keras_int4`: Keras's own, of dense layers and attention alone; the record says which share of the
+  weights that is.
 
 Paper: B. Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, CVPR 2018, https://arxiv.org/abs/1712.05877
@@ -134,7 +135,7 @@ def _by_keras(job: Job, mode: str) -> Product:
     done = [layer for layer in network._flatten_layers() if _is_quantized(layer) and id(layer) not in before]
     share = sum(sizes[id(layer)] for layer in done) / max(weights, 1)
     if not done:
-        raise Unsupported(f"Keras quantizes dense layers alone, and {network.name} has none")
+        raise Unsupported(f"Keras quantizes no convolutions, and {network.name} has nothing else")
     return Product(network, {"quantized_share": (share, "1")})
 
 

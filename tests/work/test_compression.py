@@ -269,3 +269,22 @@ def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) 
         assert kernels == sum(int(np.prod(k.shape)) for k in masks.kernels(model)), suffix
         # Normalization is folded into the kernels before it.
         assert sum(layer.parameters for layer in found) == pytest.approx(model.count_params(), rel=0.03), suffix
+
+
+def test_a_layer_that_is_called_twice_keeps_its_channels(split: data.Split) -> None:
+    inputs = keras.Input((8, 8, 1))
+    shared = keras.layers.Conv2D(6, 3, padding="same", name="shared")
+    one, other = (keras.layers.Conv2D(4, 3, padding="same")(inputs) for _ in range(2))
+    tied = keras.layers.Add()([shared(one), keras.layers.Conv2D(6, 1)(inputs)])
+    joined = keras.layers.Concatenate()([tied, shared(other)])
+    network = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(joined)))
+    with pytest.raises(Unsupported, match="has no channels that could be taken out"):
+        Channels(network).weakest(0.5)
+
+
+def test_a_network_that_is_quantized_is_not_taken_apart(split: data.Split, tmp_path: Path) -> None:
+    task = job(split, tmp_path, "mlp(width=16, depth=2)")
+    task.parent.network.quantize("int8")
+    for technique, how in (("prune", {"structured": True}), ("low_rank", {"energy": 0.5})):
+        with pytest.raises(Unsupported, match="quantized already"):
+            after(technique, task, **how)
