@@ -21,6 +21,8 @@ KINDS = (
     "suites",
 )
 """As `bench.cards` has them, which `bench --help` need not wait for."""
+NETWORKS = ("keras", "litert", "onnx", "openvino", "saved_model")
+"""As `bench.hand_over` has them."""
 RESULTS = Path("results")
 MOST_WORKERS = 256
 REPORTS = (".json", ".xml", ".sarif", ".atom", ".md")
@@ -103,7 +105,7 @@ def parser(functions: Mapping[str, Callable[[argparse.Namespace], int]]) -> argp
 
     added = verb("model", reads=True, plugins=True)
     added.add_argument("run", metavar="RUN", help="a run's id, or its beginning")
-    added.add_argument("--to", choices=("keras", "litert", "onnx", "openvino", "saved_model"), required=True)
+    added.add_argument("--to", choices=NETWORKS, required=True)
     added.add_argument("destination", type=Path, metavar="FOLDER", help="a new one")
 
     added = verb("prove", as_json=True, reads=True, plugins=True)

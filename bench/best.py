@@ -31,6 +31,8 @@ class Choice(Struct, frozen=True):
     dataset: str
     run: str
     """Of the first seed: what `bench model` takes."""
+    format: str
+    """Of its network."""
     metric: str
     score: float
     low: float | None
@@ -98,6 +100,7 @@ def _choice(row: Row, budget: Budget) -> Choice:
         label=row.cell.label,
         dataset=row.cell.dataset,
         run=run_id(first.cell_id, first.seed, first.fold),
+        format=first.artifact.format if first.artifact else "keras",
         metric=row.metric.name,
         score=row.score.value,
         low=row.score.low,
@@ -124,7 +127,8 @@ def text(answer: Answer) -> str:
             size = f"{one.size_kb:9,.1f} kB" if one.size_kb is not None else " " * 12
             doubt = "" if one.surely else "  (its interval does not surely reach the score)"
             lines.append(f"{one.label:{width}}  {one.metric} {one.score:.4f}{ends}  {size}  {speed}{doubt}")
-        lines.append(f"take it along: bench model {answer.choices[0].run} --to litert FOLDER")
+        first = answer.choices[0]
+        lines.append(f"take it along: bench model {first.run} --to {first.format} FOLDER")
     if answer.unknown:
         who = "1 row lacks" if answer.unknown == 1 else f"{answer.unknown} rows lack"
         lines.append(f"{who} a figure that was asked for, such as a valid timing, and so cannot be chosen")

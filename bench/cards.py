@@ -106,7 +106,7 @@ class Facts(Struct, frozen=True):
     backend: str | None = None
     """Of a runtime: the Keras backend that its processes have, whatever the run's is."""
     install: str = ""
-    """Of a runtime: the command that installs those of its packages that bench does not bring."""
+    """Of a runtime that bench does not bring: the command that installs it; the first of `packages` is looked for."""
 
 
 LITERALS = {

@@ -13,32 +13,56 @@ from bench.runner.workers import Kind, once
 from bench.suite_record import SuiteCell
 from bench.tasks import home
 
-FORMATS = ("keras", "litert", "onnx", "openvino", "saved_model")
+FILES = {
+    "keras": "network.keras",
+    "litert": "network.tflite",
+    "onnx": "network.onnx",
+    "openvino": "network.xml",
+    "saved_model": "network",
+}
+"""What each format is called in the folder that a person gets; a SavedModel is a folder, OpenVINO has another file."""
 CLASSES_IN_FULL = 30
 
 _LOAD = {
-    "keras": 'import keras\nnetwork = keras.models.load_model("network.keras", compile=False)\n'
-    "outputs = np.asarray(network(x.astype(np.float32)))[0]",
-    "saved_model": 'import tensorflow as tf\nnetwork = tf.saved_model.load("network")\n'
-    "outputs = network.serve(tf.constant(x, tf.float32)).numpy()[0]",
-    "litert": "from ai_edge_litert.interpreter import Interpreter\n"
-    'network = Interpreter("network.tflite")\n'
-    "entry, leave = network.get_input_details()[0], network.get_output_details()[0]\n"
-    "network.allocate_tensors()\n"
-    'network.set_tensor(entry["index"], x.astype(entry["dtype"]))\nnetwork.invoke()\n'
-    'outputs = network.get_tensor(leave["index"])[0]',
-    "onnx": 'import onnxruntime\nnetwork = onnxruntime.InferenceSession("network.onnx")\n'
-    "outputs = network.run(None, {network.get_inputs()[0].name: x.astype(np.float32)})[0][0]",
-    "openvino": 'import openvino\nnetwork = openvino.Core().compile_model("network.xml", "CPU")\n'
-    "outputs = network(x.astype(np.float32))[0][0]",
+    "keras": """\
+import keras
+network = keras.models.load_model("network.keras", compile=False)
+outputs = np.asarray(network(x.astype(np.float32)))[0]""",
+    "saved_model": """\
+import tensorflow as tf
+network = tf.saved_model.load("network")
+outputs = network.serve(tf.constant(x, tf.float32)).numpy()[0]""",
+    "litert": """\
+from ai_edge_litert.interpreter import Interpreter
+network = Interpreter("network.tflite")
+network.allocate_tensors()
+entry, leave = network.get_input_details()[0], network.get_output_details()[0]
+scale, zero = entry["quantization"]
+if scale:
+    limits = np.iinfo(entry["dtype"])
+    x = np.clip(np.round(x / scale) + zero, limits.min, limits.max)
+network.set_tensor(entry["index"], x.astype(entry["dtype"]))
+network.invoke()
+outputs, (scale, zero) = network.get_tensor(leave["index"])[0].astype(np.float32), leave["quantization"]
+outputs = (outputs - zero) * scale if scale else outputs""",
+    "onnx": """\
+import onnxruntime
+network = onnxruntime.InferenceSession("network.onnx")
+entry = network.get_inputs()[0]
+kind = {"tensor(double)": "float64", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}.get(entry.type, "float32")
+outputs = network.run(None, {entry.name: x.astype(kind)})[0][0]""",
+    "openvino": """\
+import openvino
+network = openvino.Core().compile_model("network.xml", "CPU")
+outputs = network(x.astype(network.input(0).get_element_type().to_dtype()))[0][0]""",
 }
 """How each format is run on `x`, one example with a batch axis."""
 _NEEDS = {
-    "keras": "keras tensorflow",
-    "saved_model": "tensorflow",
-    "litert": "ai-edge-litert",
-    "onnx": "onnxruntime",
-    "openvino": "openvino",
+    "keras": ("keras", "tensorflow"),
+    "saved_model": ("tensorflow",),
+    "litert": ("ai-edge-litert",),
+    "onnx": ("onnxruntime",),
+    "openvino": ("openvino",),
 }
 
 
@@ -84,34 +108,29 @@ def program(record: Record, to: str) -> str:
     """Return a short Python program that runs a network on one example and prints the answer."""
     assert record.data is not None
     shape, classes = record.data.shape, record.data.classes
-    needs = _NEEDS[to] + (" pillow" if len(shape) == 3 else "") + " numpy"
     if len(shape) == 3:
         height, width, channels = shape
         mode = "L" if channels == 1 else "RGB"
-        what = "a picture"
+        what, usage, picture = "a picture", "FILE", "from PIL import Image\n"
         reading = f'picture = Image.open(sys.argv[1]).convert("{mode}").resize(({width}, {height}))\n'
         reading += f"x = np.asarray(picture).reshape(1, {height}, {width}, {channels})  # 0–255, as they are"
     else:
-        what = f"{shape[0]} numbers"
+        what, usage, picture = f"{shape[0]} numbers", "NUMBER …", ""
         reading = "x = np.array([[float(word) for word in sys.argv[1:]]])  # raw columns; nan for a missing one"
+    answer = "print(float(outputs[0]))"
     if classes:
-        answer = f"classes = {list(classes)!r}\nprint(classes[int(outputs[: len(classes)].argmax())])"
-        if _is_binary(record):
-            limit = 0.5 if record.artifact and record.artifact.outputs == "probabilities" else 0.0
-            answer = f"classes = {list(classes)!r}\nprint(classes[int(outputs[0] > {limit})])"
-    else:
-        answer = "print(float(outputs[0]))"
-    picture = "from PIL import Image\n" if len(shape) == 3 else ""
-    usage = "python run.py FILE" if len(shape) == 3 else "python run.py NUMBER …"
+        limit = 0.5 if record.artifact and record.artifact.outputs == "probabilities" else 0.0
+        best = f"int(outputs[0] > {limit}) if len(outputs) == 1 else int(outputs[:{len(classes)}].argmax())"
+        answer = f"classes = {list(classes)!r}\nprint(classes[{best}])"
     return (
-        f'"""Print the network\'s answer to {what}: {usage} (pip install {needs})."""\n'
+        f'"""Print the network\'s answer to {what}: python run.py {usage} (pip install {_needs(record, to)})."""\n'
         f"import sys\n\nimport numpy as np\n{picture}\n{reading}\n{_LOAD[to]}\n{answer}\n"
     )
 
 
-def _is_binary(record: Record) -> bool:
-    last = record.layers[-1].output_shape if record.layers else ()
-    return bool(last) and last[-1] == 1 and bool(record.data and len(record.data.classes) == 2)
+def _needs(record: Record, to: str) -> str:
+    pictures = ("pillow",) if record.data and len(record.data.shape) == 3 else ()
+    return " ".join((*_NEEDS[to], *pictures, "numpy"))
 
 
 def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: int, catalog: Catalog) -> str:
@@ -125,13 +144,13 @@ def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: in
         "",
         f"A network for `{cell.dataset}`, made by keras-bench: `{cell.architecture}`"
         + (f", then {', '.join(f'`{use}`' for use in cell.techniques)}" if cell.techniques else "")
-        + f"; {cell.training.epochs} epochs, seed {record.seed}.",
+        + (f"; {cell.training.epochs} epochs, seed {record.seed}." if record.seed is not None else "."),
         "",
         "| | |",
         "|---|---|",
     ]
     rows = [
-        ("File", f"`{_names(to)}`, {size:,} bytes"),
+        ("File", f"`{FILES[to]}`, {size:,} bytes"),
         ("Input", _input(record)),
         ("Preparation", "inside the network: give it the data as they are"),
         ("Output", _output(record)),
@@ -144,17 +163,8 @@ def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: in
     lines += [f"| {name} | {value} |" for name, value in rows]
     if record.artifact.format != to:
         lines += ["", f"Converted from the {record.artifact.format} network on which the scores were taken."]
-    lines += ["", f"`python run.py` prints its answer to one example; it needs {_NEEDS[to].replace(' ', ' and ')}.", ""]
+    lines += ["", f"`python run.py` prints its answer to one example; it needs `pip install {_needs(record, to)}`.", ""]
     return "\n".join(lines)
-
-
-def _names(to: str) -> str:
-    return {
-        "keras": "network.keras",
-        "litert": "network.tflite",
-        "onnx": "network.onnx",
-        "saved_model": "network/",
-    }.get(to, "network.xml` with `network.bin")
 
 
 def _input(record: Record) -> str:

@@ -13,7 +13,7 @@ import pytest
 import sample_suites
 from conftest import ROOT, Bench
 
-from bench import arguments, cards, cli, store
+from bench import arguments, cards, cli, hand_over, store
 from bench.catalog import KINDS, Catalog
 
 HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
@@ -183,3 +183,7 @@ def test_every_verb_and_plugin_is_documented() -> None:
 
 def test_every_kind_of_plugin_can_be_listed() -> None:
     assert (*cards.KINDS, "suites") == arguments.KINDS
+
+
+def test_a_network_can_be_had_in_every_format() -> None:
+    assert tuple(hand_over.FILES) == arguments.NETWORKS

@@ -50,7 +50,7 @@ def read(
     offset: float | list[float] = 0.0,
 ) -> keras.Model | Path:
     """Return the network: a Keras one, or a copy of the file in `folder`."""
-    suffix = Path(path).suffix.lower()
+    suffix = "" if Path(path).is_dir() else Path(path).suffix.lower()
     is_plain = scale == 1.0 and offset == 0.0
     if suffix == "":
         file = _saved_model(Path(path), folder)
@@ -78,7 +78,8 @@ def read(
     scaled = keras.layers.Rescaling(scale, offset)(raw)
 
     def call(layer: keras.Operation, *given: Any, **more: Any) -> Any:
-        return layer(*[scaled if tensor is raw else tensor for tensor in given], **more)
+        given, more = keras.tree.map_structure(lambda one: scaled if one is raw else one, (given, more))
+        return layer(*given, **more)
 
     copy = keras.models.clone_model(flat, input_tensors=raw, call_function=call)
     copy.set_weights(flat.get_weights())
@@ -92,7 +93,7 @@ def _keras(file: Path, path: str) -> keras.Model:
     except Exception as error:  # a damaged file may raise anything
         older = file.with_name("older.h5")
         words = (sys.executable, "-c", _BY_TF_KERAS, str(file), str(older))
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             try:
                 return keras.models.load_model(older, compile=False, safe_mode=True)
@@ -103,7 +104,9 @@ def _keras(file: Path, path: str) -> keras.Model:
 
 _BY_TF_KERAS = """
 import sys, tf_keras
-tf_keras.models.load_model(sys.argv[1], compile=False).save(sys.argv[2])
+from tf_keras.src.saving.serialization_lib import SafeModeScope
+with SafeModeScope(True):  # which load_model does not pass on to .h5 files
+    tf_keras.models.load_model(sys.argv[1], compile=False, safe_mode=True).save(sys.argv[2])
 """
 
 
@@ -134,7 +137,7 @@ def _onnx(path: Path, folder: Path, scale: float | list[float], offset: float | 
     if path.suffix.lower() == ".pt2":
         source = folder / "exported.onnx"
         words = (sys.executable, "-c", _BY_TORCH, str(path), str(source))  # PyTorch and TensorFlow share no process
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             fault = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             if "No module named" in fault:

@@ -98,10 +98,11 @@ def onnx(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
         sides = [sides[0], sides[2], sides[3], sides[1]]
     steps, present = [], "bench_raw"
     if not is_plain:
-        for name, values, does in (("bench_scale", scale, "Mul"), ("bench_offset", offset, "Add")):
-            graph.initializer.append(numpy_helper.from_array(np.atleast_1d(np.asarray(values, np.float32)), name))
-            steps.append(helper.make_node(does, [present, name], [f"{name}d"]))
-            present = f"{name}d"
+        for name, values, does in (("scale", scale, "Mul"), ("offset", offset, "Add")):
+            factor, made = f"bench_{name}", f"bench_after_{name}"
+            graph.initializer.append(numpy_helper.from_array(np.atleast_1d(np.asarray(values, np.float32)), factor))
+            steps.append(helper.make_node(does, [present, factor], [made]))
+            present = made
     if is_first:
         steps.append(helper.make_node("Transpose", [present], ["bench_turned"], perm=[0, 3, 1, 2]))
         present = "bench_turned"

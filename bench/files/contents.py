@@ -31,7 +31,7 @@ def fingerprint(path: Path, cache: Path) -> str:
         digest = sha256()
         for file in _files(path):
             with file.open("rb") as opened:
-                digest.update(os.fsencode(f"{file.relative_to(path)}\0") + file_digest(opened, "sha256").digest())
+                digest.update(os.fsencode(f"{os.path.relpath(file, path)}\0") + file_digest(opened, "sha256").digest())
         kept = {key: value for key, value in known.items() if not key.startswith(f"{path.absolute()} ")}
         known = kept | {state: digest.hexdigest()[:8]}
         write_atomic(cache, msgspec.json.encode(known))
@@ -44,12 +44,13 @@ def listing(path: Path) -> str:
     for file in _files(path):
         state = file.stat()
         # A name need not be UTF-8.
-        digest.update(os.fsencode(f"{file.relative_to(path)}\0{state.st_size}\0{state.st_mtime_ns}\0"))
+        digest.update(os.fsencode(f"{os.path.relpath(file, path)}\0{state.st_size}\0{state.st_mtime_ns}\0"))
     return digest.hexdigest()[:8]
 
 
 def _files(path: Path) -> list[Path]:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    """Return all files of a folder; of a file, what exporters lay beside it, such as the weights of an `.onnx`."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path, *(Path(f"{path}{end}") for end in (".data", "_data"))]
     return [file for file in files if file.is_file()]
 
 

@@ -54,14 +54,14 @@ class Stopwatch:
 
     def first_call_ms(self, examples: NDArray[np.generic], size: int) -> float:
         """Time the first call at a batch size, for which much may be compiled."""
-        return _call_ms(self._deployed, self._deployed.prepare(_batch(examples, size)))
+        return _call_ms(self._deployed, self._deployed.prepare(batch(examples, size)))
 
     def steady(self, examples: NDArray[np.generic], size: int, first_call_ms: float) -> BatchSamples:
         """Time calls on the first of the given test examples, and once more if they were disturbed, a few times.
 
         What was disturbed to the last says so.
         """
-        prepared = self._deployed.prepare(_batch(examples, size))
+        prepared = self._deployed.prepare(batch(examples, size))
         for _ in range(1 + AGAIN):
             _warm_up(self._deployed, prepared, self._profile)
             found = _timed(self._deployed, prepared, size, self._profile, self._cores, first_call_ms, self._meters)
@@ -76,7 +76,8 @@ def is_disturbed(batch: BatchSamples) -> bool:
     return busy or batch.drift > DRIFT_UNSTABLE or any(reading.doubt for reading in batch.figures.values())
 
 
-def _batch(examples: NDArray[np.generic], size: int) -> NDArray[np.generic]:
+def batch(examples: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return the first examples, over and over where there are fewer than `size`."""
     return np.resize(examples, (size, *examples.shape[1:])) if size > len(examples) else examples[:size]
 
 

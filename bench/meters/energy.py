@@ -23,6 +23,8 @@ def read() -> dict[str, tuple[float, float]]:
     found = {}
     for zone in sorted(RAPL.glob("*-rapl:[0-9]")):
         with suppress(OSError, ValueError):
+            if not (zone / "name").read_text().startswith("package"):
+                continue  # `psys` holds the packages already
             counter, most = (int((zone / name).read_text()) for name in ("energy_uj", "max_energy_range_uj"))
             found[f"cpu {zone.name}"] = (counter / 1e6, most / 1e6)
     for i, device in enumerate(_boards()):

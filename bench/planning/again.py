@@ -29,4 +29,5 @@ def _timed(step: Step, steps: dict[str, Step], artifacts: Path) -> Step:
             return replace(step, status="stale", reason="asked for with bench measure")
     if not step.due:
         return step
-    return replace(step, status="excluded", reason="bench measure only times, and its network is not on this machine")
+    reason = "its network is not on this machine" if step.node.kind == "measure" else "bench measure only times"
+    return replace(step, status="excluded", reason=reason)

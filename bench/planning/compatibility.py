@@ -36,7 +36,13 @@ def _first_format(architecture: Card, cell: Cell) -> ArtifactFormat:
     """Return the format of an architecture's network before any technique."""
     if is_trained(architecture):
         return "keras"
-    return architecture.facts(cell.architecture).formats[Path(cell.architecture.parameters["path"]).suffix.lower()]
+    formats = architecture.facts(cell.architecture).formats
+    return formats[_suffix(Path(cell.architecture.parameters["path"]))]
+
+
+def _suffix(path: Path) -> str:
+    """Return the ending that a file's format goes by; a folder has none, whatever its name."""
+    return "" if path.is_dir() else path.suffix.lower()
 
 
 def unsupported(catalog: Catalog, cell: Cell, backend: str) -> str:
@@ -127,8 +133,8 @@ def _unsupported_file(cell: Cell, architecture: Card, techniques: list[Part]) ->
     if is_trained(architecture):
         return ""
     formats, path = architecture.facts(cell.architecture).formats, Path(cell.architecture.parameters["path"])
-    if path.suffix.lower() not in formats:
-        return f"{path}: {architecture.name} reads {', '.join(formats)}"
+    if _suffix(path) not in formats:
+        return f"{path}: {architecture.name} reads {', '.join(form or 'SavedModel folders' for form in formats)}"
     training = [card.name for card, _ in techniques if "after" not in card.doors]
     return f"{architecture.name} is not trained, and {training[0]} acts on training" if training else ""
 

@@ -373,7 +373,8 @@ def _check_claim(
         cure = f"; the diagnostic {givers[0]} gives it: diagnostics: [{givers[0]}]" if givers else ""
         near = cure or nearest(claim.metric, metrics)
         raise source.error(f"no metric '{claim.metric}'{near}", "findings", index, "metric")
-    if claim.keeps is not None and (claim.by or claim.expect != "higher" or claim.metric not in PROPORTIONS):
+    is_score = claim.metric in PROPORTIONS - {"calibration_error", "sparsity"}
+    if claim.keeps is not None and (claim.by or claim.expect != "higher" or not is_score):
         raise source.error(
             "'keeps' is about a share of a score that is better when higher; it goes with neither 'by' nor 'expect'",
             "findings",

@@ -16,13 +16,18 @@ from bench.blocks.to_onnx import export
 from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
 ACCEPTS = ("keras", "onnx")
 ALIASES = {"tensorrt": "onnxruntime(provider='tensorrt')"}
 BACKENDS = ("tensorflow",)
 CONVERTS = {"keras": ".onnx"}
 INSTALL = 'pip install "keras-bench[onnx]"'
 LIGHT = True
-PACKAGES = ("onnxruntime",)
+PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -47,10 +52,8 @@ def convert(network: Path, converted: Path) -> None:
 
 def deploy(network: Deployable, *, provider: Literal["cpu", "cuda", "tensorrt"] = "cpu") -> Deployed:
     """Load the network into a session."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise NotInstalled('onnxruntime is not installed (pip install "keras-bench[onnx]")') from error
+    if onnxruntime is None:
+        raise NotInstalled('onnxruntime is not installed (pip install "keras-bench[onnx]")')
     if PROVIDERS[provider] not in onnxruntime.get_available_providers():
         raise NotInstalled(f"onnxruntime has no {PROVIDERS[provider]} here (pip install onnxruntime-gpu)")
     options = onnxruntime.SessionOptions()

@@ -14,6 +14,11 @@ from bench.blocks.to_onnx import export
 from bench.errors import Unsupported
 from bench.work.deployment import Deployable, Deployed
 
+try:
+    import openvino
+except ImportError:  # which is said before anything is deployed
+    openvino = None
+
 ACCEPTS = ("keras", "onnx", "litert")
 BACKENDS = ("tensorflow",)
 CONVERTS = {"keras": ".onnx"}
@@ -29,8 +34,6 @@ def convert(network: Path, converted: Path) -> None:
 
 def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     """Compile the network for a device."""
-    import openvino
-
     core = openvino.Core()
     model = core.read_model(network.path)
     if len(model.inputs) != 1 or len(model.outputs) != 1:

@@ -40,7 +40,9 @@ def deploy(network: Deployable, *, compiled: bool = True) -> Deployed:
         try:
             with torch.inference_mode():
                 return np.asarray(graph(x)(x).cpu(), np.float32)
-        except torch._inductor.exc.InvalidCxxCompiler as error:
+        except RuntimeError as error:
+            if "C++ compiler" not in str(error) and "InvalidCxxCompiler" not in repr(error):
+                raise
             raise Unsupported(
                 f"torch.compile finds no C++ compiler: {first_line(error)}; or say compiled=False"
             ) from error

@@ -70,6 +70,8 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
     def mean(name: str, **where: str) -> float | None:
         return _mean(values(name, **where))
 
+    of_smallest = [one for one in records if one.measure and batch_size == min(one.measure.batch_sizes)]
+    starts = [record.value("cold_start_ms") for record in of_smallest]
     medians = values("latency_ms", statistic="p50")
     if not medians:
         return None
@@ -86,7 +88,7 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
         p90_ms=mean("latency_ms", statistic="p90"),
         p99_ms=mean("latency_ms", statistic="p99"),
         first_call_ms=mean("first_call_ms"),
-        cold_start_ms=_mean([v for record in records if (v := record.value("cold_start_ms")) is not None]),
+        cold_start_ms=_mean([v for v in starts if v is not None]),
         memory_bytes=mean("memory_bytes"),
         throughput=mean("throughput"),
         validity=worst,

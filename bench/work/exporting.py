@@ -7,15 +7,8 @@ import keras
 
 from bench.blocks import to_onnx
 from bench.errors import NotInstalled, Unsupported, first_line
+from bench.hand_over import FILES
 
-FILES = {
-    "keras": "network.keras",
-    "litert": "network.tflite",
-    "onnx": "network.onnx",
-    "openvino": "network.xml",
-    "saved_model": "network",
-}
-"""What each format is called in the folder that a person gets; a SavedModel is a folder."""
 SUFFIXES = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
 
 
@@ -48,7 +41,11 @@ def _openvino(network: Path, path: Path, folder: Path) -> Path:
     if network.suffix == ".keras":
         source = folder / ".network.onnx"
         to_onnx.export(network, source)
-    openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
-    if source != network:
-        source.unlink()
+    try:
+        openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+    except Exception as error:  # it has many
+        raise Unsupported(f"OpenVINO cannot hold it: {first_line(error)}") from error
+    finally:
+        if source != network:
+            source.unlink()
     return path

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from bench.records import Artifact, Layer, Measurement
 
-WEIGHS = {
-    "CONV_2D": 1,
-    "DEPTHWISE_CONV_2D": 1,
-    "FULLY_CONNECTED": 1,
-    "TRANSPOSE_CONV": 1,
-    "Conv": 1,
-    "ConvInteger": 1,
-    "QLinearConv": 3,
-    "Gemm": 1,
-    "MatMul": 1,
-    "MatMulInteger": 1,
-    "QLinearMatMul": 3,
+WEIGHS: dict[str, tuple[int, int | None]] = {
+    "CONV_2D": (1, 2),
+    "DEPTHWISE_CONV_2D": (1, 2),
+    "FULLY_CONNECTED": (1, 2),
+    "TRANSPOSE_CONV": (1, 3),
+    "Conv": (1, 2),
+    "ConvInteger": (1, None),
+    "QLinearConv": (3, 8),
+    "Gemm": (1, 2),
+    "MatMul": (1, None),
+    "MatMulInteger": (1, None),
+    "QLinearMatMul": (3, None),
 }
-"""Operations of LiteRT and ONNX that weigh their inputs, with the place of the kernel among these."""
+"""Operations of LiteRT and ONNX that weigh their inputs, with the places of kernel and bias among these."""
 DEQUANTIZE = {"DEQUANTIZE", "DequantizeLinear", "Cast", "QuantizeLinear"}
 """What may stand between a kernel as it is stored and the operation that it is for."""
 
@@ -65,18 +65,8 @@ class Graph:
     @cached_property
     def kernels(self) -> dict[str, Kernel]:
         """Of each operation that weighs its inputs: the kernel that the file holds for it."""
-        made_by = {tensor: operation for operation in self.operations for tensor in operation.outputs}
-        found = {}
-        for operation in self.operations:
-            place = WEIGHS.get(operation.kind)
-            if place is None or len(operation.inputs) <= place:
-                continue
-            tensor = operation.inputs[place]
-            while tensor not in self.constants and tensor in made_by and made_by[tensor].kind in DEQUANTIZE:
-                tensor = made_by[tensor].inputs[0]
-            if tensor in self.constants:
-                found[operation.name] = self.constants[tensor]
-        return found
+        found = {one.name: self._held(one, WEIGHS[one.kind][0]) for one in self.operations if one.kind in WEIGHS}
+        return {name: kernel for name, kernel in found.items() if kernel is not None}
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the operations with weights as rows of a layer table."""
@@ -85,20 +75,35 @@ class Graph:
                 name=operation.name,
                 type=operation.kind,
                 output_shape=(None, *self.shapes.get(operation.outputs[0], ())[1:]),
-                parameters=self._parameters(operation),
+                parameters=parameters,
                 macs=self._macs(operation),
             )
             for operation in self.operations
-            if self._parameters(operation)
+            if (parameters := self._parameters(operation))
         )
 
+    @cached_property
+    def _made_by(self) -> dict[str, Operation]:
+        return {tensor: operation for operation in self.operations for tensor in operation.outputs}
+
+    def _held(self, operation: Operation, place: int | None) -> Kernel | None:
+        """Return the constant at a place of an operation's inputs, as it is stored."""
+        if place is None or place >= len(operation.inputs):
+            return None
+        tensor = operation.inputs[place]
+        while tensor not in self.constants and tensor in self._made_by and self._made_by[tensor].kind in DEQUANTIZE:
+            tensor = self._made_by[tensor].inputs[0]
+        return self.constants.get(tensor)
+
     def _parameters(self, operation: Operation) -> int:
-        own = [self.constants[name] for name in operation.inputs if name in self.constants]
-        kernel = self.kernels.get(operation.name)
-        is_known = kernel is not None and any(one is kernel for one in own)
-        floats = [one for one in own if one.values.dtype.kind == "f" or operation.kind in WEIGHS]
-        sizes = [one.values.size for one in floats if one.values.size > 1]
-        return sum(sizes) + (kernel.values.size if kernel is not None and not is_known else 0)
+        """Count kernel and bias, or what else an operation adds to or multiplies by; scales and shapes are none."""
+        if operation.kind in DEQUANTIZE:
+            return 0
+        places = WEIGHS.get(operation.kind, range(len(operation.inputs)))
+        held = [one for place in places if (one := self._held(operation, place)) is not None]
+        if operation.kind not in WEIGHS:
+            held = [one for one in held if one.values.dtype.kind == "f" and one.values.size > 1]
+        return sum(one.values.size for one in held)
 
     def _macs(self, operation: Operation) -> int:
         kernel = self.kernels.get(operation.name)
@@ -138,7 +143,7 @@ def layers(artifact: Artifact, folder: Path) -> tuple[Layer, ...]:
 def _kernels(artifact: Artifact, path: Path) -> Iterator[Kernel]:
     if artifact.format == "keras":
         for layer in keras.models.load_model(path, compile=False)._flatten_layers():
-            kernel = getattr(layer, "_kernel", None)
+            kernel = getattr(layer, "_kernel", getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None)))
             if isinstance(kernel, keras.Variable) and len(kernel.shape) > 1:
                 values = np.asarray(keras.ops.convert_to_numpy(kernel))
                 bits = 4 if getattr(layer, "quantization_mode", None) == "int4" else values.dtype.itemsize * 8

@@ -19,8 +19,8 @@ LOOKED_AT = 512
 """Training examples on which other scales are tried."""
 CLIPPED = 0.2
 """Share of the values that a quantized input may cut off."""
-NEAR_CHANCE = 1.5
-"""Times the share of the largest class, below which an accuracy is hardly more than a guess."""
+NEAR_CHANCE = 0.1
+"""Share of the way from a guess (the largest class) to all answers right, below which an accuracy is hardly more."""
 FAR_ABOVE = 1.5
 """Times the loss of a guess, above which one is worse than knowing nothing."""
 SCALES = (
@@ -78,7 +78,7 @@ def require_room(file: Path, examples: NDArray[np.generic]) -> None:
     low, high = (limits.min - zero) * scale, (limits.max - zero) * scale
     outside = float(((examples < low - scale) | (examples > high + scale)).mean())
     if outside > CLIPPED:
-        most = float(np.max(examples)) or 1.0
+        most = float(np.nanmax(examples)) or 1.0
         is_centred = low < -high / 2
         factor = (2 if is_centred else 1) * high / most
         by_255 = round(factor * 255, 1)
@@ -100,15 +100,24 @@ def require_probabilities(answers: Floats, classes: int) -> None:
         )
 
 
-def doubt(figures: Sequence[Measurement], predict: Predict, learn: Learn, kind: evaluation.Kind) -> Table | None:
-    """Return what the network says of training images at other scales, where its score is hardly more than a guess."""
+def doubt(
+    figures: Sequence[Measurement], predict: Predict, learn: Learn, kind: evaluation.Kind, given: Mapping[str, Any]
+) -> Table | None:
+    """Return what the network says of training images at other scales, where its score is hardly more than a guess.
+
+    Nothing where it has been `given` a scale or an offset, or has no images.
+    """
     classes = len(learn.facts.classes)
-    if not classes or learn.train.x.ndim != 4:
+    if not classes or learn.train.x.ndim != 4 or (given.get("scale", 1.0), given.get("offset", 0.0)) != (1.0, 0.0):
         return None
     accuracy, loss = (next((m.value for m in figures if m.name == name), None) for name in ("accuracy", "loss"))
     labels = learn.train.y[:LOOKED_AT].astype(np.int64)
     chance = np.bincount(learn.train.y.astype(np.int64), minlength=classes).max() / len(learn.train)
-    if accuracy is None or loss is None or (accuracy > NEAR_CHANCE * chance and loss < FAR_ABOVE * log(classes)):
+    if (
+        accuracy is None
+        or loss is None
+        or (accuracy > chance + NEAR_CHANCE * (1 - chance) and loss < FAR_ABOVE * log(classes))
+    ):
         return None
     rows = []
     for name, scale, offset in SCALES:

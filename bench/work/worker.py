@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -78,8 +79,8 @@ def prepare(task: Task) -> Path:
     assert task.parent is not None and task.node.measure is not None
     catalog, spec = Catalog(task.plugins), task.node.measure
     facts = catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)
-    if facts.install and (missing := [name for name in facts.packages if name not in versions(facts.packages)]):
-        raise NotInstalled(f"{' and '.join(missing)} not installed ({facts.install})")
+    if facts.install and find_spec(facts.packages[0].replace("-", "_")) is None:
+        raise NotInstalled(f"{facts.packages[0]} is not installed ({facts.install})")
     deployment.convert(catalog, spec.runtime, task.home, task.parent)
     split = _split(task, catalog)
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -120,8 +121,9 @@ def _train_or_derive(task: Task) -> Record:
             before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
             figures += derived.figures(outputs, before, split)
             figures += stored.figures(artifact, task.home.artifacts)
-        if make is _read and (table := taken.doubt(figures, answers.deployed.outputs, learn, artifact.outputs)):
-            _tell(taken.told(node.cell.architecture.parameters["path"], table))
+        given = node.cell.architecture.parameters
+        if make is _read and (table := taken.doubt(figures, answers.deployed.outputs, learn, artifact.outputs, given)):
+            _tell(taken.told(given["path"], table))
             made = replace(made, tables={"scales": table})
         if made.stages:
             learned = _judge_stages(made, split)
@@ -216,6 +218,8 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
     described = product.network
     if isinstance(described, Path):
         described = job.parent.network if parents[0].format == "keras" else None
+    elif any(getattr(layer, "quantization_mode", None) for layer in described.layers):
+        described = _trained(task, learn, parents[0]).network  # packed weights and scales are not counted as weights
     return Made(artifact, described, _figures(product), product.series, product.tables)
 
 

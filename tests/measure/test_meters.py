@@ -35,12 +35,13 @@ def test_energy_is_a_share_for_each_example_and_counters_begin_anew(
     monkeypatch.setattr(energy, "RAPL", tmp_path)
     monkeypatch.setattr(energy, "_boards", list)
     assert energy.figures(energy.read(), energy.read(), BLOCK) == {}, "absent, never zero"
-    for name, at in (("intel-rapl:0", 900_000), ("intel-rapl:1", 100_000), ("intel-rapl:0:0", 5)):
+    for name, at in (("intel-rapl:0", 900_000), ("intel-rapl:1", 100_000), ("intel-rapl:0:0", 5), ("intel-rapl:2", 7)):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text("psys" if at == 7 else "package-0")
         (tmp_path / name / "energy_uj").write_text(f"{at}\n")
         (tmp_path / name / "max_energy_range_uj").write_text("1000000\n")
     before = energy.read()
-    assert len(before) == 2, "packages; their parts count within them"
+    assert len(before) == 2, "packages; their parts, and the whole board, count once"
     (tmp_path / "intel-rapl:0" / "energy_uj").write_text("100000\n")
     (tmp_path / "intel-rapl:1" / "energy_uj").write_text("400000\n")
     found = energy.figures(before, energy.read(), BLOCK)

@@ -129,7 +129,7 @@ def test_what_is_not_installed_is_named_with_its_cure_and_due_once_it_is(place: 
     record = timed(place)["baseline", "absent"]
     assert (record.status, record.error and record.error.type) == ("unsupported", "NotInstalled")
     assert record.error is not None
-    assert record.error.message == "no-such-runtime not installed (pip install no-such-runtime)"
+    assert record.error.message == "no-such-runtime is not installed (pip install no-such-runtime)"
     plan = json.loads(bench(place, "plan", "mine", "--plugins", "plugins", "--json").stdout)
     assert plan["cost_s"] > 0, "it is the only node that is due"
 

@@ -13,7 +13,7 @@ from conftest import ROOT
 from bench import store
 from bench.catalog import Catalog
 from bench.records import Record, Use
-from bench.tasks import Home
+from bench.tasks import Home, versions
 from bench.work import data
 
 pytestmark = pytest.mark.slow
@@ -156,12 +156,14 @@ def test_every_runtime_gives_the_same_answers(trained: Path) -> None:
     assert artifact is not None
     home = Home(trained / ".bench")
     examples = workbench.prepare("digits", 0, 0.1).test.x[:50]
+    facts = {name: CATALOG.card("runtimes", name).facts(Use(name)) for name in CATALOG.names("runtimes")}
     outputs = {
         name: workbench.deploy(name, artifact, home).outputs(examples, 20)
-        for name in CATALOG.names("runtimes")
-        if "keras" in CATALOG.card("runtimes", name).facts(Use(name)).accepts
+        for name, one in facts.items()
+        # Those of another backend are compared where they are timed; tests/measure/test_runtimes.py.
+        if "keras" in one.accepts and one.backend is None and (not one.install or versions(one.packages))
     }
-    assert len(outputs) >= 3
+    assert len(outputs) >= 6
     for found in outputs.values():
         assert found == pytest.approx(outputs["keras_predict"], abs=1e-3)
 
@@ -236,7 +238,7 @@ def test_a_table_with_gaps_and_categories_goes_the_whole_way(tmp_path: Path) -> 
     assert states == {
         ("regression", "train", "finished"),
         ("regression", "measure", "finished"),
-        ("regression", "derive", "unsupported"),
+        ("regression", "derive", "finished"),
         ("classification", "train", "finished"),
         ("classification", "measure", "finished"),
         ("classification", "derive", "finished"),

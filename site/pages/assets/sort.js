@@ -21,10 +21,12 @@ function sort(button) {
     if (each.hasAttribute("aria-sort")) each.setAttribute("aria-sort", each === heading ? order : "none");
   }
   const direction = order === "ascending" ? 1 : -1;
-  const body = heading.closest("table").tBodies[0];
-  const rows = [...body.rows].map((row) => [value(row, heading.cellIndex), row]);
-  rows.sort(([a], [b]) => compare(a, b, direction));
-  body.append(...rows.map(([, row]) => row));
+  for (const body of heading.closest("table").tBodies) {
+    // A row of a single cell is the title of its group and stays where it is.
+    const rows = [...body.rows].filter((row) => row.cells.length > 1).map((row) => [value(row, heading.cellIndex), row]);
+    rows.sort(([a], [b]) => compare(a, b, direction));
+    body.append(...rows.map(([, row]) => row));
+  }
 }
 
 document.addEventListener("click", (event) => {
