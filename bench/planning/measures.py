@@ -1,6 +1,6 @@
 """How a suite has its finished networks timed."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,21 +8,30 @@ from msgspec import Struct
 
 from bench.limits import Positive
 from bench.measure.profiles import PROFILES
-from bench.records import MeasureSpec, Use
+from bench.planning.compatibility import EVALUATED_ON
+from bench.records import ArtifactFormat, MeasureSpec, Use
 from bench.stats.intervals import smallest_count
+
+USUAL = ("keras_predict", "tf_function", "litert")
 
 
 class Measure(Struct, frozen=True, forbid_unknown_fields=True):
     """How finished networks are timed."""
 
     profile: Literal["smoke", "standard", "rigorous"] = "standard"
-    runtimes: tuple[str, ...] = ("keras_predict", "tf_function", "litert")
+    runtimes: tuple[str, ...] | None = None
+    """Those of `usual` unless said."""
     batch_sizes: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)] = (1, 64)
     threads: Positive = 1
     seeds: Literal["first", "all"] = "first"
     """Latency hardly depends on the weights: one seed's artifact of each cell is enough."""
     percentiles: tuple[Annotated[float, msgspec.Meta(gt=0, lt=100)], ...] = ()
     """Of latency, beside those of the profile; one that the profile has too few samples for is refused."""
+
+
+def usual(formats: Set[ArtifactFormat]) -> tuple[str, ...]:
+    """Return the runtimes of a suite that names none: so that each of its networks is timed on one at least."""
+    return (*USUAL, *(name for form, name in EVALUATED_ON.items() if form in formats and name not in USUAL))
 
 
 def require_calls(measure: Measure) -> None:

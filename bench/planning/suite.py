@@ -18,9 +18,10 @@ from msgspec import Struct
 from bench.catalog import CALLS, Catalog
 from bench.errors import PluginError, SuiteError, nearest
 from bench.limits import METRICS, NAME, PROPORTIONS, Fold, Positive, Seed
+from bench.planning.compatibility import format_of, unsupported
 from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
-from bench.planning.measures import Measure, require_calls, specs
+from bench.planning.measures import Measure, require_calls, specs, usual
 from bench.planning.settings import Settings, TrainingAxes
 from bench.query import Query, fields_of
 from bench.records import Cell, MeasureSpec, Training, Use, canonical, cell_id
@@ -172,7 +173,12 @@ def read(path: Path, catalog: Catalog) -> Suite:
         require_calls(measure)
     except ValueError as error:
         raise source.error(str(error), "measure", "percentiles") from error
-    runtimes = _resolve_all(source, catalog, "runtimes", measure.runtimes, "measure", "runtimes")
+    named = measure.runtimes
+    if named is None:
+        named = usual(
+            {format_of(catalog, row.cell) for row in kept if not unsupported(catalog, row.cell, "tensorflow")}
+        )
+    runtimes = _resolve_all(source, catalog, "runtimes", named, "measure", "runtimes")
     return Suite(
         name=path.stem,
         path=path,

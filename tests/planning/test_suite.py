@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from bench.catalog import Catalog
 from bench.errors import SuiteError
-from bench.planning import suite
+from bench.planning import plan, suite
 
 CATALOG = Catalog()
 MINIMAL = "title: T\ndatasets: [digits]\narchitectures: [mlp]\n"
@@ -167,3 +167,19 @@ def test_a_percentile_with_too_few_calls_is_refused_with_the_number_that_it_need
         read(tmp_path, text.replace("PROFILE", "standard"))
     (spec, *_) = read(tmp_path, text.replace("PROFILE", "rigorous")).measures
     assert spec.percentiles == (95.0, 99.9)
+
+
+def test_a_suite_that_names_no_runtime_times_each_format_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.onnx").touch()
+    usual = [spec.name for spec in read(tmp_path, MINIMAL).measures]
+    assert usual == ["keras_predict", "tf_function", "litert"]
+    text = MINIMAL.replace("[mlp]", "[mlp, \"model_file(path='mine.onnx')\"]")
+    assert [spec.name for spec in read(tmp_path, text).measures] == [*usual, "onnxruntime"]
+    named = plan.make(
+        read(tmp_path, text + "measure: {runtimes: [litert]}\n"), CATALOG, tmp_path / "results", tmp_path / "artifacts"
+    )
+    (note,) = named.notes
+    assert note == "no runtime of the suite runs onnx networks, which are not timed; add one: onnxruntime, openvino"
