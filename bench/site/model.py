@@ -159,7 +159,9 @@ def _judge(suite: SuiteRecord, records: list[Record]) -> tuple[tuple[Finding, ..
 
 def _board(suite: SuiteRecord, dataset: str, metric: Metric, rows: list[Row]) -> Board:
     prior = next((row.prior for row in rows), None)
-    found = stats.ranking([row.runs for row in rows], prior if metric.name == "accuracy" else None, metric.better)
+    finished = {i for i, row in enumerate(rows) if row.is_from_a_file and metric.name == "accuracy"}
+    prior = prior if metric.name == "accuracy" else None
+    found = stats.ranking([row.runs for row in rows], prior, metric.better, finished)
     tied = Counter(found.ranks)
     ranks = {
         row.cell.cell_id: f"{rank}{'=' * (tied[rank] > 1)}" for row, rank in zip(rows, found.ranks, strict=True) if rank

@@ -76,6 +76,11 @@ class Row(Struct, frozen=True, dict=True):
         return any(record.seed is None for record in self.records)
 
     @property
+    def is_from_a_file(self) -> bool:
+        """Tell whether a person's own network is judged, which no seed made here."""
+        return any(record.node == "train" and record.seed is None for record in self.records)
+
+    @property
     def digests(self) -> frozenset[str]:
         """Return what names the networks that the row shows."""
         return _digests(self.models)

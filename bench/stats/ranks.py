@@ -7,7 +7,7 @@ of the largest of k·(k−1)/2 differences at its own level. So a board of equal
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from bench.stats.comparison import OVERLAP
-from bench.stats.intervals import ALPHA
+from bench.stats.intervals import ALPHA, Spread
 from bench.stats.moderation import Prior, prior_of
 from bench.stats.runs import Group, Runs
 
@@ -39,14 +39,22 @@ class Ranking(Struct, frozen=True):
     """The difference, in the metric's unit, from which on a row parts from the best, whatever lies between."""
 
 
-def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["higher", "lower"] = "higher") -> Ranking:
+def ranking(
+    rows: Sequence[Runs | None],
+    prior: Prior | None,
+    better: Literal["higher", "lower"] = "higher",
+    finished: Set[int] = frozenset(),
+) -> Ranking:
     """Rank rows, in the order given; a row without any run is None.
 
     `prior` is what all cells say of the seeds' variance. Rows of fewer than FEWEST_SEEDS runs get
-    no rank and take no place. Ranks never fall along the board, best mean first.
+    no rank and take no place, but for the `finished` ones, by their place: networks that no seed
+    made here have one run by nature, and the choice of test examples alone makes them doubtful.
+    Ranks never fall along the board, best mean first.
     """
     sign = 1.0 if better == "higher" else -1.0
-    ranked = [(i, row) for i, row in enumerate(rows) if row is not None and len(row.scores) >= FEWEST_SEEDS]
+    known = [(i, row) for i, row in enumerate(rows) if row is not None]
+    ranked = [(i, row) for i, row in known if len(row.scores) >= FEWEST_SEEDS or i in finished]
     ranked.sort(key=lambda pair: -sign * pair[1].value)
     places, board = [i for i, _ in ranked], [row for _, row in ranked]
     ranks: list[int | None] = [None] * len(rows)
@@ -57,7 +65,8 @@ def ranking(rows: Sequence[Runs | None], prior: Prior | None, better: Literal["h
     if any(len(row.samples) > 1 for row in board):
         apart = _of_folds(board, sign)
     else:
-        apart = _of_one_test_set(board, prior or prior_of(row.group for row in board), sign)
+        fixed = [i in finished for i in places]
+        apart = _of_one_test_set(board, prior or prior_of(row.group for row in board), sign, fixed)
     limits = critical(len(board))
     surely = len(board) - 1
     errors = []
@@ -96,11 +105,18 @@ def _range_distribution(width: Floats, k: NDArray[np.int_]) -> Floats:
     return np.asarray((k * density * (ndtr(x + width) - ndtr(x)) ** (k - 1)).sum(axis=0) * (16 / 640))
 
 
-def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) -> Apart:
-    """Compare rows by the moderated variance of their seeds, and by the examples that they do not share."""
+def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float, fixed: Sequence[bool]) -> Apart:
+    """Compare rows by the moderated variance of their seeds, and by the examples that they do not share.
+
+    Of a `fixed` row, whose network no seed made, the examples alone count.
+    """
     samples = [next(iter(row.samples.values())) for row in board]
     tests = np.array([next(iter(row.samples)) for row in board])
-    spreads = [prior.variance(row.group) if prior else None for row in board]
+    still = Spread(0.0, math.inf)
+    spreads = [
+        still if is_fixed else prior.variance(row.group) if prior else None
+        for row, is_fixed in zip(board, fixed, strict=True)
+    ]
     seeds = np.array(
         [spread.variance / row.k if spread else math.inf for spread, row in zip(spreads, samples, strict=True)]
     )
@@ -113,7 +129,8 @@ def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) ->
         shares -= shares.mean(axis=1, keepdims=True)
         together = (shares @ shares.T).astype(np.float64) / (samples[0].n * max(samples[0].n - 1, 1))
         chance = [
-            prior.answers(row.group) / sample.k if prior else 0.0 for row, sample in zip(board, samples, strict=True)
+            prior.answers(row.group) / sample.k if prior and not is_fixed else 0.0
+            for row, sample, is_fixed in zip(board, samples, fixed, strict=True)
         ]
         together[np.diag_indices_from(together)] -= chance
 
@@ -123,7 +140,7 @@ def _of_one_test_set(board: Sequence[Runs], prior: Prior | None, sign: float) ->
         examples = np.diag(together)[better] + together[place, place] - 2 * together[better, place]
         variance = own + np.maximum(examples, 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            freedom = (variance / own) ** 2 * np.minimum(df[better], df[place])
+            freedom = np.where(own > 0, (variance / own) ** 2 * np.minimum(df[better], df[place]), math.inf)
             distances = _normal((y[better] - y[place]) / np.sqrt(variance), freedom)
         return np.where(tests[better] == tests[place], distances, 0.0), np.sqrt(variance) / slopes[place]
 
