@@ -220,7 +220,7 @@ def _reason(found: Comparison, verdict: Verdict, q: float | None) -> str:
     if claim.expect == "equal":
         limit = "±" + wording.amount(claim.by, found.unit)
     elif claim.keeps is not None:
-        limit = f"{wording.amount(found.limit, found.unit, sign=True)}, at which {claim.keeps:.4g} of it is kept,"
+        limit = f"{wording.amount(found.limit, found.unit, sign=True)}, at which {claim.keeps:.4g} of it is kept"
     elif claim.by:
         limit = wording.amount(claim.by if claim.expect == "higher" else -claim.by, found.unit, sign=True)
     if verdict == "undecided":
