@@ -39,7 +39,13 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise Unsupported(f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is needed")
     kind = model.input(0).get_element_type().to_dtype()
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": network.threads, "NUM_STREAMS": 1}
+    # Without the last one, processors with AMX compute in bfloat16, which is another network.
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": network.threads,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
     compiled = core.compile_model(model, device, options if device == "CPU" else {})
 
     def predict(x: NDArray[Any]) -> NDArray[np.float32]:

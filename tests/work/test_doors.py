@@ -22,6 +22,7 @@ CALLS = {
     "transfer": "transfer(source='mlp(width=4, depth=1)', stages=2)",
     "early_stopping": "early_stopping(patience=1)",
     "incremental": "incremental(steps=2)",
+    "low_rank": "low_rank(energy=0.3, epochs=1)",
     "prune": "prune(epochs=4)",
     "simplify": "simplify(widths=[3], epochs=1)",
     "tune": "tune(space={'architecture.width': [3, 4]}, trials=1)",
