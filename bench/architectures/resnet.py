@@ -14,7 +14,7 @@ with augmentation (the paper)
 
 from typing import Literal
 
-from keras import KerasTensor, layers
+from keras import KerasTensor, layers, ops
 
 from bench.blocks.initializers import initializer as weights
 from bench.records import Activation, Initializer
@@ -59,8 +59,4 @@ def _shortcut(x: KerasTensor, stride: int) -> KerasTensor:
         return x
     x = layers.AveragePooling2D(1, strides=stride, padding="same")(x)
     maps = x.shape[-1]
-    # Maps are the last axis; ZeroPadding pads the middle one of (places, maps, 1).
-    height, across = x.shape[1], x.shape[2]
-    x = layers.Reshape((height * across, maps, 1))(x)
-    x = layers.ZeroPadding2D(((0, 0), (maps // 2, maps - maps // 2)))(x)
-    return layers.Reshape((height, across, 2 * maps))(x)
+    return ops.pad(x, ((0, 0), (0, 0), (0, 0), (maps // 2, maps - maps // 2)))
