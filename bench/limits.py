@@ -54,8 +54,8 @@ PROPORTIONS = frozenset(
 METRICS = (
     PROPORTIONS
     | {"accuracy_drop", "bits_per_weight", "unique_weights"}
-    | {"compressed_bytes", "fit_s", "flops", "forgetting", "generalization_gap", "loss", "mae", "output_difference"}
-    | {"parameters", "r2", "rmse", "size_bytes"}
+    | {"compressed_bytes", "fit_s", "flops", "forgetting", "generalization_gap", "loss", "mae", "mae_rise"}
+    | {"output_difference", "parameters", "r2", "rmse", "size_bytes"}
 )
 """All that findings can be about; a technique of one's own may add others."""
 ROUNDING = 1e-9

@@ -1,8 +1,9 @@
 """Whole channels taken out of a network, which leaves a smaller dense one.
 
 Every channel of every tensor has a number. Layers that work channel by channel hand the numbers
-on, a concatenation puts them side by side, and an addition ties those that it adds: they go or
-stay together. What is not known to work by channels keeps all of its inputs.
+on, a concatenation puts them side by side, padding puts new ones beside them, and an addition
+ties those that it adds: they go or stay together. What is not known to work by channels keeps all
+of its inputs.
 """
 
 from collections.abc import Sequence
@@ -92,6 +93,8 @@ class Channels:
         self._ties = _Ties()
         self._fixed: set[int] = set()
         self._made: list[_Kernel] = []
+        self._pads: dict[str, tuple[Numbers, Numbers]] = {}
+        """Of each operation that pads channels, by name: the numbers of those before and behind its input's."""
         self._inputs: dict[str, list[Numbers]] = {}
         """Of each layer, by name: the numbers of each of its inputs."""
         wiring = Wiring(network)
@@ -125,6 +128,10 @@ class Channels:
                 return made
             if type(layer) is layers.DepthwiseConv2D:
                 return np.repeat(numbers, layer.depth_multiplier)
+            if type(layer).__name__ == "Pad" and layer.mode == "constant" and len(layer.pad_width) == len(call.shape):
+                before, behind = (self._ties.fresh(count) for count in layer.pad_width[-1])
+                self._pads[layer.name] = before, behind
+                return np.concatenate([before, numbers, behind])
             if type(layer) is layers.Flatten:
                 return np.tile(numbers, width // len(numbers))
             if isinstance(layer, BY_CHANNEL) and getattr(layer, "axis", -1) in {-1, len(call.shape) - 1}:
@@ -143,28 +150,28 @@ class Channels:
         return made
 
     def weakest(self, share: float) -> set[int]:
-        """Return the channels to take out: of each set of tied layers the share whose kernels are smallest.
+        """Return the channels to take out: of each layer the share whose kernels are smallest.
 
-        A channel weighs what the kernels that make it weigh, each the mean square of its weights there.
+        A channel weighs what the kernels that make it weigh, each the mean square of its weights
+        there. Layers with few channels choose first; of channels that are tied to theirs, larger
+        layers lose and keep the same, and choose among the others.
         """
         weight: dict[int, float] = {}
-        families = _Ties()
-        family_of: dict[int, int] = {}
+        chosen_from: set[tuple[int, ...]] = set()
         for kernel in self._made:
             values = np.square(keras.ops.convert_to_numpy(kernel.layer.kernel))
             means = values.reshape(-1, values.shape[-1]).mean(axis=0)
-            (family,) = families.fresh(1).tolist()
-            for root, mean in zip(self._ties.roots(kernel.outputs).tolist(), means.tolist(), strict=True):
+            roots = self._ties.roots(kernel.outputs).tolist()
+            chosen_from.add(tuple(sorted(set(roots))))
+            for root, mean in zip(roots, means.tolist(), strict=True):
                 weight[root] = weight.get(root, 0.0) + mean
-                families.tie(family, family_of.setdefault(root, family))
-        fixed = {self._ties.root(number) for number in self._fixed}
-        members: dict[int, list[int]] = {}
-        for root in weight:
-            members.setdefault(families.root(family_of[root]), []).append(root)
+        settled = {self._ties.root(number) for number in self._fixed}
         gone: set[int] = set()
-        for roots in members.values():
-            loose = sorted((root for root in roots if root not in fixed), key=lambda root: weight[root])
-            gone |= set(loose[: min(round(len(roots) * share), len(roots) - 1)])
+        for roots in sorted(chosen_from, key=lambda roots: (len(roots), roots)):
+            wanted = min(round(len(roots) * share), len(roots) - 1) - len(gone.intersection(roots))
+            loose = sorted(set(roots) - settled, key=lambda root: weight[root])
+            gone |= set(loose[: max(wanted, 0)])
+            settled |= set(roots)
         if not gone:
             raise Unsupported(f"{self._network.name} has no channels that could be taken out")
         return gone
@@ -179,7 +186,13 @@ class Channels:
                 config["units" if isinstance(layer, layers.Dense) else "filters"] = len(widths[layer.name])
             return type(layer).from_config(config)
 
-        smaller = keras.models.clone_model(self._network, clone_function=made)
+        def called(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+            if operation.name in self._pads:
+                left = tuple(len(self._kept(numbers, gone)) for numbers in self._pads[operation.name])
+                operation = type(operation)((*operation.pad_width[:-1], left), operation.mode, name=operation.name)
+            return operation(*args, **kwargs)
+
+        smaller = keras.models.clone_model(self._network, clone_function=made, call_function=called)
         for layer in self._network.layers:
             if layer.weights:
                 smaller.get_layer(layer.name).set_weights(self._weights(layer, widths, gone))

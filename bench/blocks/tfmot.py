@@ -92,6 +92,16 @@ def _scheme(job: Job) -> Any:
     return tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
 
 
+class _Rate(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of the suite's schedule, from `first` on, over so many steps."""
+
+    def __init__(self, job: Job, first: float, steps: int) -> None:
+        self._factor, self._first, self._steps = job.trainer.factor, first, steps
+
+    def __call__(self, step: Any) -> Any:
+        return self._first * self._factor(ops.cast(step, "float32") / self._steps)
+
+
 class _OutputAlone(tfmot.quantization.keras.QuantizeConfig):
     """Of a layer without weights that are worth it: what it hands on is rounded, by its moving range."""
 
@@ -135,7 +145,8 @@ def _trained(
     learning_rate: float,
     callback: tf_keras.callbacks.Callback | None = None,
 ) -> Product:
-    optimizer = tf_keras.optimizers.Adam(learning_rate)
+    rate = _Rate(job, learning_rate, max(epochs * job.trainer.steps_per_epoch, 1))
+    optimizer = tf_keras.optimizers.Adam(rate)
     model = twin.Training(wrapped, job.trainer, job.parent.outputs, optimizer)
     return Product(job.parent.network, series=model.fit(epochs, callback or tf_keras.callbacks.Callback()))
 

@@ -58,7 +58,7 @@ def entry(value: str | float | bool | None) -> str:
 
 
 def spread(interval: Interval | None, in_percent: bool = False) -> str:
-    """Return `98.7 % ± 0.1`, or `98.7 % (98.1 to 98.9)` where the interval is lopsided."""
+    """Return `98.70 % ± 0.10`, or `98.70 % (98.12 to 98.91)` where the interval is lopsided."""
     if interval is None:
         return NONE
     value, low, high = interval.value, interval.low, interval.high
@@ -171,11 +171,11 @@ def plural(n: int, noun: str) -> str:
 
 
 def _places(half: float, in_percent: bool) -> int:
-    """Return how many decimals a value with an interval of this half width deserves."""
+    """Return how many decimals a value deserves: so many that its interval's half width has two digits."""
     fewest, most = (1, 2) if in_percent else (0, 4)
     if half <= 0 or not isfinite(half):
         return fewest if in_percent else 3
-    return min(max(1 - floor(log10(half)), fewest), most) if half < 0.1 or not in_percent else fewest
+    return min(max(1 - floor(log10(half)), fewest), most)
 
 
 def _fixed(value: float, places: int) -> str:

@@ -11,9 +11,8 @@ compressed file shrinks by that; no common runtime gets faster.
 leaves a smaller dense network, which is faster everywhere. Channels that a residual addition
 ties together go or stay together.
 
-`by='tfmot'` prunes by tensorflow-model-optimization, on a copy of the network in tf_keras, with a
-constant learning rate of Adam; it knows convolutional networks that classify, and no pattern and no
-channels here.
+`by='tfmot'` prunes by tensorflow-model-optimization, on a copy of the network in tf_keras, with Adam;
+it knows convolutional networks that classify, and no pattern and no channels here.
 
 Paper: M. Zhu and S. Gupta, To prune, or not to prune: exploring the efficacy of pruning for model compression, 2017,
 https://arxiv.org/abs/1710.01878; channels: H. Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017,

@@ -9,7 +9,8 @@ What there is, by `scheme`:
 - `int16x8`: the same with activations of 16 bits: nearer to the float network, and slow on most machines.
 - `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
-  tensorflow-model-optimization on a copy of the network in tf_keras, with a constant `learning_rate` of Adam.
+  tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule from
+  `learning_rate` on.
 - `keras_int8`, `keras_int4`: Keras's own, of dense layers and attention alone; the record says which share of the
   weights that is.
 

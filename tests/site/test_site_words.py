@@ -10,8 +10,10 @@ from bench.stats import Interval
 @pytest.mark.parametrize(
     ("interval", "percent", "shown"),
     [
-        (Interval(value=0.987, low=0.986, high=0.988, n=3), True, "98.7 % ± 0.1"),
-        (Interval(value=0.987, low=0.98, high=0.989, n=3), True, "98.7 % (98.0 to 98.9)"),
+        (Interval(value=0.987, low=0.986, high=0.988, n=3), True, "98.70 % ± 0.10"),
+        (Interval(value=0.8719, low=0.8654, high=0.8784, n=1), True, "87.19 % ± 0.65"),
+        (Interval(value=0.759, low=0.738, high=0.780, n=3), True, "75.9 % ± 2.1"),
+        (Interval(value=0.987, low=0.98, high=0.989, n=3), True, "98.70 % (98.00 to 98.90)"),
         (Interval(value=0.98712, low=0.98708, high=0.98716, n=3), True, "98.71 % ± 0.00"),
         (Interval(value=0.5, low=None, high=None, n=1), True, "50.0 %"),
         (Interval(value=0.244, low=0.2341, high=0.2539, n=3), False, "0.2440 ± 0.0099"),

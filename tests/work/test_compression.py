@@ -12,6 +12,7 @@ from test_after import after, job
 from bench.blocks import masks
 from bench.blocks.channels import Channels
 from bench.errors import Unsupported
+from bench.schedules import cosine
 from bench.work import data, stored
 
 pytestmark = pytest.mark.slow
@@ -102,7 +103,8 @@ def test_a_schedule_that_does_not_get_there_is_said(split: data.Split, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "call", ["resnet8", CNN, "mobilenet_v2(width=0.35)", "densenet(depth=10)", "mlp(width=16, depth=2)"]
+    "call",
+    ["resnet8", "resnet(depth=20)", CNN, "mobilenet_v2(width=0.35)", "densenet(depth=10)", "mlp(width=16, depth=2)"],
 )
 def test_a_network_without_channels_is_the_network_with_these_silenced(
     call: str, split: data.Split, tmp_path: Path
@@ -134,8 +136,9 @@ def test_a_network_without_channels_is_the_network_with_these_silenced(
     assert np.asarray(smaller(x)) == pytest.approx(np.asarray(network(x)), rel=1e-3, abs=1e-3)
 
 
-def test_channels_that_an_addition_ties_go_together(split: data.Split) -> None:
-    network = workbench.build("resnet8", split.learn)
+@pytest.mark.parametrize("call", ["resnet8", "resnet(depth=20)"])
+def test_channels_that_an_addition_ties_go_together(call: str, split: data.Split) -> None:
+    network = workbench.build(call, split.learn)
     smaller = Channels(network).without(Channels(network).weakest(0.5))
     widths = [layer.filters for layer in smaller.layers if isinstance(layer, keras.layers.Conv2D)]
     before = [layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -251,6 +254,36 @@ def test_a_table_is_quantized(tmp_path: Path) -> None:
     assert small.status == "finished", small.error
     assert (small.value("agreement") or 0) > 0.9
     assert (whole.value("accuracy") or 0) > 0.9
+
+
+def test_what_a_regression_loses_has_its_interval(tmp_path: Path) -> None:
+    rows = "\n".join(f"{x / 100},{x * x % 7},{x / 50 + x % 3}" for x in range(200))
+    (tmp_path / "mine.csv").write_text(f"a,b,y\n{rows}\n")
+    text = workbench.written(
+        "[]",
+        '["prune(sparsity=0.9, epochs=0)"]',
+        dataset=f"csv(path={str(tmp_path / 'mine.csv')!r}, target='y', task='regression')",
+        architecture="mlp(width=16, depth=2)",
+        training="epochs: 20, batch_size: 16, learning_rate: 0.01",
+    )
+    whole, small = workbench.run(tmp_path, text)
+    assert small.status == "finished", small.error
+    rise = next(m for m in small.measurements if m.name == "mae_rise")
+    assert rise.value == pytest.approx((small.value("mae") or 0) - (whole.value("mae") or 0), rel=1e-4)
+    assert rise.low is not None
+    assert rise.high is not None
+    assert rise.low < rise.value < rise.high
+
+
+def test_the_rate_of_training_by_tfmot_is_the_schedules(split: data.Split, tmp_path: Path) -> None:
+    from bench.blocks.tfmot import _Rate
+
+    task = job(split, tmp_path, CNN)
+    task.trainer.factor = cosine.factor
+    rate = _Rate(task, 0.01, 10)
+    assert float(rate(0)) == pytest.approx(0.01)
+    assert float(rate(5)) == pytest.approx(0.005)
+    assert float(rate(10)) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) -> None:
