@@ -66,9 +66,11 @@ def deploy(network: Deployable, *, threads: int = 0, delegate: Literal["xnnpack"
 
 
 def _takes_batches(path: Path) -> bool:
-    """Try two examples a call: a network that was converted for one may hold shapes that cannot be changed."""
+    """Tell whether the file says so, or try: one that was converted for one may hold shapes that cannot be changed."""
     interpreter = Interpreter(str(path))
     entry = interpreter.get_input_details()[0]
+    if entry["shape_signature"][0] == -1:
+        return True
     try:
         interpreter.resize_tensor_input(entry["index"], (2, *entry["shape"][1:]))
         interpreter.allocate_tensors()

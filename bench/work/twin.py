@@ -6,7 +6,7 @@ tf_keras's hands for `tf.keras`.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import keras
@@ -67,7 +67,26 @@ def _bare(operation: keras.Operation, tensors: dict[int, Any]) -> Any:
             *_filled(node.arguments.args, symbols, given), **_filled(node.arguments.kwargs, symbols, given)
         )
 
-    return tf_keras.layers.Lambda(call, name=operation.name)(inputs if len(inputs) > 1 else inputs[0])
+    _CALLS.append(call)
+    return _Call(len(_CALLS) - 1, name=operation.name)(inputs if len(inputs) > 1 else inputs[0])
+
+
+_CALLS: list[Callable[[Any], Any]] = []
+
+
+@tf_keras.utils.register_keras_serializable("bench")
+class _Call(tf_keras.layers.Layer):
+    """One of `_CALLS`. A Lambda would describe what it calls in its config, and with it the whole network."""
+
+    def __init__(self, number: int, **of_layers: Any) -> None:
+        super().__init__(**of_layers)
+        self._number = number
+
+    def call(self, values: Any) -> Any:
+        return _CALLS[self._number](values)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "number": self._number}
 
 
 def _filled(arguments: Any, symbols: set[int], given: Iterator[Any]) -> Any:
