@@ -40,7 +40,7 @@ TRAINING = (
 )
 CORE = {
     "train": TRAINING,
-    "derive": TRAINING,
+    "derive": (*TRAINING, "work/derived", "work/stored"),
     "measure": ("measure/latency", "measure/summary", "measure/timing"),
     "diagnose": ("work/evaluation", "work/deployment"),
 }
