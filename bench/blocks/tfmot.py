@@ -17,6 +17,12 @@ from bench.work import twin
 from bench.work.training import Job, Product
 
 Wrap = Callable[[Any], Any]
+WITH_KERNELS = (
+    tf_keras.layers.Conv2D,
+    tf_keras.layers.DepthwiseConv2D,
+    tf_keras.layers.SeparableConv2D,
+    tf_keras.layers.Dense,
+)
 ENOUGH_ZEROS, FEW = 0.3, 64
 """Share of zeros from which a network counts as pruned; distinct weights a layer up to which it counts as clustered."""
 
@@ -66,7 +72,9 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     def annotate(layer: Any) -> Any:
         if isinstance(layer, (tf_keras.layers.Rescaling, tf_keras.layers.Normalization)):
             return tfmot.quantization.keras.quantize_annotate_layer(layer, _OutputAlone())
-        if quantizable.supports(layer):
+        if isinstance(layer, tf_keras.layers.AveragePooling2D):
+            return layer  # LiteRT's has one scale for what it takes and gives
+        if quantizable.supports(layer) or _is_folded(layer):
             return tfmot.quantization.keras.quantize_annotate_layer(layer)
         return layer
 
@@ -79,6 +87,16 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
             f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"
         ) from error
     return ready, _trained(job, ready, epochs, learning_rate)
+
+
+def _is_folded(layer: Any) -> bool:
+    """Tell whether a layer is a batch normalization that becomes part of the kernel before it, and is rounded there."""
+    if not isinstance(layer, tf_keras.layers.BatchNormalization):
+        return False
+    before = layer.inbound_nodes[0].inbound_layers
+    if not isinstance(before, WITH_KERNELS) or len(before.outbound_nodes) > 1:
+        return False
+    return before.activation is tf_keras.activations.linear
 
 
 def _scheme(job: Job) -> Any:

@@ -22,6 +22,8 @@ a quarter of the size, a third of the latency
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -79,15 +81,19 @@ def after(
     if scheme == "int8" and _has_pixels(job):
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
+    convert = converter.convert
+    if scheme in {"int8", "int16x8"} and not _has_pixels(job):
+        convert = partial(_but_for_preparation, converter)
+    return Product(_written(job, scheme, convert))
+
+
+def _written(job: Job, scheme: Scheme, convert: Callable[[], bytes]) -> Path:
     path = job.folder / "network.tflite"
     try:
-        if scheme in {"int8", "int16x8"} and not _has_pixels(job):
-            path.write_bytes(_but_for_preparation(converter))
-        else:
-            path.write_bytes(converter.convert())
-    except (RuntimeError, ValueError) as error:
+        path.write_bytes(convert())
+    except Exception as error:  # the converter has its own
         raise Unsupported(f"LiteRT cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
-    return Product(path)
+    return path
 
 
 def _has_pixels(job: Job) -> bool:
@@ -154,6 +160,4 @@ def _aware(job: Job, epochs: int, learning_rate: float) -> Product:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if _has_pixels(job):
         converter.inference_input_type = tf.uint8
-    path = job.folder / "network.tflite"
-    path.write_bytes(converter.convert())
-    return Product(path, series=product.series)
+    return Product(_written(job, "qat", converter.convert), series=product.series)

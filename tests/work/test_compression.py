@@ -286,6 +286,18 @@ def test_the_rate_of_training_by_tfmot_is_the_schedules(split: data.Split, tmp_p
     assert float(rate(10)) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_bare_operations_stay_where_rounding_is_trained_with(split: data.Split, tmp_path: Path) -> None:
+    """As the padding in a ResNet's shortcuts, which tf_keras has no layer for."""
+    task = job(split, tmp_path, "resnet(depth=20, width=4)")
+    assert "Pad" in {type(operation).__name__ for operation in task.parent.network.operations}
+    product = after("quantize", task, scheme="qat", epochs=1)
+    graph = stored.read(product.network)
+    assert graph is not None
+    kinds = [operation.kind for operation in graph.operations]
+    assert kinds.count("PAD") == 2
+    assert kinds.count("QUANTIZE") == kinds.count("DEQUANTIZE") == 1, "all between the first and the last are integers"
+
+
 def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) -> None:
     from bench.work import network
 
