@@ -11,6 +11,7 @@ What there is, by `scheme`:
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
   tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule from
   `learning_rate` on.
+- `onnx_int8`: as `int8`, by and for ONNX Runtime.
 - `keras_int8`, `keras_int4`: Keras's own, of dense layers and attention alone; the record says which share of the
   weights that is.
 
@@ -39,6 +40,7 @@ BACKENDS = {
         "dynamic": ("tensorflow",),
         "float16": ("tensorflow",),
         "qat": ("tensorflow",),
+        "onnx_int8": ("tensorflow",),
     }
 }
 TASKS = {"scheme": {"qat": ("classification",)}}
@@ -50,12 +52,13 @@ GIVES = {
         "dynamic": "litert",
         "float16": "litert",
         "qat": "litert",
+        "onnx_int8": "onnx",
         "keras_int8": "keras",
         "keras_int4": "keras",
     }
 }
 ADDED: dict[str, Any] = {"scheme": "int8", "epochs": 2, "learning_rate": 0.0002}
-Scheme = Literal["int8", "int16x8", "dynamic", "float16", "qat", "keras_int8", "keras_int4"]
+Scheme = Literal["int8", "int16x8", "dynamic", "float16", "qat", "onnx_int8", "keras_int8", "keras_int4"]
 Representative = Callable[[], Iterator[list[np.ndarray]]]
 
 
@@ -67,6 +70,8 @@ def after(
         return _by_keras(job, scheme.removeprefix("keras_"))
     if scheme == "qat":
         return _aware(job, epochs, learning_rate)
+    if scheme == "onnx_int8":
+        return Product(_written(job, scheme, partial(_by_onnxruntime, job, examples)))
     import tensorflow as tf
 
     converter = _converter(job)
@@ -88,12 +93,25 @@ def after(
 
 
 def _written(job: Job, scheme: Scheme, convert: Callable[[], bytes]) -> Path:
-    path = job.folder / "network.tflite"
+    """Write what a converter makes of the network; raise Unsupported for what it cannot hold."""
+    name, suffix = ("ONNX Runtime", "onnx") if scheme == "onnx_int8" else ("LiteRT", "tflite")
+    path = job.folder / f"network.{suffix}"
     try:
         path.write_bytes(convert())
-    except Exception as error:  # the converter has its own
-        raise Unsupported(f"LiteRT cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
+    except Unsupported:
+        raise
+    except Exception as error:  # converters have their own
+        raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
     return path
+
+
+def _by_onnxruntime(job: Job, examples: int) -> bytes:
+    from bench.blocks import to_onnx
+
+    path = job.folder / "quantized.onnx"
+    inputs = (x for (x,) in _representative(job, examples)())
+    to_onnx.quantize(job.parent.network, inputs, path, matrices_alone=not _has_pixels(job))
+    return path.read_bytes()
 
 
 def _has_pixels(job: Job) -> bool:

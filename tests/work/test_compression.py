@@ -182,11 +182,20 @@ def test_more_epochs_alone_are_what_they_say(split: data.Split, tmp_path: Path) 
     assert len(untouched) == len(before)
 
 
-SCHEMES = {"int8": 8, "int16x8": 8, "dynamic": 8, "float16": 16, "qat": 8, "keras_int8": 8, "keras_int4": 4}
+SCHEMES = {
+    "int8": 8,
+    "int16x8": 8,
+    "dynamic": 8,
+    "float16": 16,
+    "qat": 8,
+    "onnx_int8": 8,
+    "keras_int8": 8,
+    "keras_int4": 4,
+}
 
 
 def test_the_record_says_what_each_way_leaves(tmp_path: Path) -> None:
-    """Of sixteen ways to make one network smaller, trained once."""
+    """Of seventeen ways to make one network smaller, trained once."""
     recipes = ["[]", "[fine_tune]", '["prune(sparsity=0.8)"]', '["prune(structured=True)"]', "[cluster]", "[low_rank]"]
     recipes += [f"[\"quantize(scheme='{scheme}')\"]" for scheme in SCHEMES]
     recipes += ['["prune(sparsity=0.8)", quantize]', "[cluster, \"quantize(scheme='qat')\"]"]
@@ -246,13 +255,16 @@ def test_a_table_is_quantized(tmp_path: Path) -> None:
     text = workbench.written(
         "[]",
         "[quantize]",
+        "[\"quantize(scheme='onnx_int8')\"]",
         dataset="wine",
         architecture="mlp(width=16, depth=2)",
         training="epochs: 20, batch_size: 16, learning_rate: 0.01",
     )
-    whole, small = workbench.run(tmp_path, text)
-    assert small.status == "finished", small.error
-    assert (small.value("agreement") or 0) > 0.9
+    whole, *both = workbench.run(tmp_path, text)
+    for small in both:
+        assert small.status == "finished", small.error
+        assert (small.value("agreement") or 0) > 0.9
+        assert small.value("bits_per_weight") == 8
     assert (whole.value("accuracy") or 0) > 0.9
 
 
