@@ -104,7 +104,8 @@ class Home(Struct, frozen=True):
     def claim(self) -> None:
         """Make the folder, with a tag that says whose it is; raise BenchError for one of somebody else's."""
         self.root.mkdir(parents=True, exist_ok=True)
-        strange = [path for path in self.root.iterdir() if not path.name.startswith(f".{TAG}.")]  # drafts of others
+        ours = (f".{TAG}.", self.contents.name, f".{self.contents.name}.")  # drafts of others, and what a plan leaves
+        strange = [path for path in self.root.iterdir() if not path.name.startswith(ours)]
         if strange and not self.is_claimed:
             cure = f"name another folder in BENCH_HOME, or copy {TAG} of another one of bench's into this"
             raise BenchError(f"{self.root}: holds something else than bench's networks; {cure}")

@@ -197,6 +197,20 @@ def test_a_home_of_ones_own_is_neither_used_nor_cleaned(
     assert Path("own/logs/mine.txt").read_text() == "mine"
 
 
+def test_a_plan_with_ones_own_file_leaves_a_new_home_to_the_run(
+    workplace: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.tasks import home
+
+    monkeypatch.setenv("BENCH_HOME", "own")
+    Path("mine.csv").write_text("a,y\n" + "\n".join(f"{i},{i % 2}" for i in range(40)))
+    Path("mine.yaml").write_text("title: M\ndatasets:\n- csv(path='mine.csv', target='y')\narchitectures: [mlp]\n")
+    assert bench("plan", "mine.yaml").returncode == 0
+    assert home().contents.exists()
+    home().claim()
+    assert home().is_claimed
+
+
 def test_clean_needs_the_records_and_leaves_folders(workplace: Path, bench: Bench) -> None:
     from bench.tasks import home
 
