@@ -14,7 +14,9 @@ def difference(value: float, low: float | None, high: float | None, unit: str) -
 
 
 def amount(value: float, unit: str, *, sign: bool = False, bare: bool = False) -> str:
-    """Return a value with its unit, or without if `bare`; `points` and `%` are given as 0 to 1."""
+    """Return a value with its unit, or without if `bare`; `points` and `%` are given as 0 to 1, bytes told in kB."""
+    if unit == "B":
+        value, unit = value / 1000, "kB"
     scaled = f"{100 * value:{'+' * sign}.2f}" if unit in {"points", "%"} else f"{value:{'+' * sign}.3g}"
     text = scaled.replace("-", MINUS)
     return text if bare or unit in {"", "1"} else f"{text} {unit}"

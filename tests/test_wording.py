@@ -11,4 +11,5 @@ def test_proportions_read_as_points_with_their_interval() -> None:
 def test_a_unit_of_one_is_not_written() -> None:
     assert wording.amount(1234.0, "1") == "1.23e+03"
     assert wording.amount(0.25, "nat") == "0.25 nat"
+    assert wording.difference(-702_000.0, -703_000.0, -701_000.0, "B") == "−702 kB [−703, −701]"
     assert wording.amount(0.25, "nat", bare=True) == "0.25"

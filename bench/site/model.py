@@ -87,8 +87,10 @@ class SuiteView(Struct, frozen=True, dict=True):
 
     @property
     def runs(self) -> int:
-        """Return how many runs have made their network."""
-        return sum(len(row.models) for row in self.rows)
+        """Return how many of the suite's own runs have made their network; rows may hold more, of other suites."""
+        asked = {None, *self.suite.seeds}
+        models = [record for row in self.rows for record in row.models]
+        return sum(record.seed in asked and record.fold in self.suite.folds for record in models)
 
     @cached_property
     def records(self) -> list[Record]:

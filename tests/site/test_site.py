@@ -228,6 +228,11 @@ def test_data_of_a_chart_are_those_of_the_records() -> None:
     assert float(mean[5]) - float(mean[3]) == pytest.approx(half)
 
 
+def test_runs_of_seeds_that_another_suite_asked_for_are_not_counted_as_this_ones() -> None:
+    view = model.view(factory.suite_record(seeds=(0, 1)), [factory.record(seed=seed) for seed in range(3)])
+    assert (view.runs, len(view.rows[0].models)) == (2, 3)
+
+
 def test_timings_of_two_machines_are_never_mixed() -> None:
     here = [factory.timed(hardware="here", seed=seed, p50_ms=2.0) for seed in range(3)]
     there = [factory.timed(hardware="there", seed=0, p50_ms=0.5)]
