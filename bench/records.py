@@ -40,7 +40,9 @@ CELL_HASH = 2
 
 Status = Literal["finished", "failed", "timeout", "out_of_memory", "diverged", "unsupported"]
 NodeKind = Literal["train", "derive", "measure", "diagnose"]
-ArtifactFormat = Literal["keras", "litert", "onnx"]
+ArtifactFormat = Literal["keras", "litert", "onnx", "openvino"]
+SUFFIXES: dict[str, ArtifactFormat] = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx", ".openvino": "openvino"}
+"""Of the one file that a network of each format is."""
 
 
 class Use(Struct, frozen=True):

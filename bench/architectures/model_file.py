@@ -1,7 +1,8 @@
 """Model file: a network that is trained already
 
-Your own `.keras`, `.h5`, `.tflite` or `.onnx` file, PyTorch's `.pt2` or a SavedModel folder, evaluated
-and measured like any other row and not trained. It is given the dataset's raw pixels (0–255) or columns.
+Your own `.keras`, `.h5`, `.tflite` or `.onnx` file, OpenVINO's `.xml`, PyTorch's `.pt2` or a SavedModel
+folder, evaluated and measured like any other row and not trained. It is given the dataset's raw pixels
+(0–255) or columns.
 For a network that wants others, `scale=1/255` multiplies them first and `offset` is added, each a
 number or a list with one for each channel; the step becomes part of the network, in every format, quantized or not.
 Where the score is hardly more than a guess, what other scales would give is told.
@@ -35,6 +36,7 @@ FORMATS = {
     ".tflite": "litert",
     ".onnx": "onnx",
     ".pt2": "onnx",
+    ".xml": "openvino",
     "": "litert",
 }
 ADDED: dict[str, Any] = {"offset": 0.0}
@@ -66,6 +68,8 @@ def read(
         return file
     if FORMATS[suffix] == "onnx":
         return _onnx(Path(path), folder, scale, offset)
+    if FORMATS[suffix] == "openvino":
+        return _openvino(Path(path), folder, scale, offset)
     network = _keras(file, path)
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise Unsupported(
@@ -149,6 +153,22 @@ def _onnx(path: Path, folder: Path, scale: float | list[float], offset: float | 
         raise
     except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path}: cannot be read as an ONNX network: {first_line(error)}; export it again") from error
+    return file
+
+
+def _openvino(path: Path, folder: Path, scale: float | list[float], offset: float | list[float]) -> Path:
+    """Return an OpenVINO network as one file that takes the dataset's own values, channels last."""
+    if not path.with_suffix(".bin").is_file():
+        raise DataError(f"{path}: its weights, {path.with_suffix('.bin').name}, are not beside it")
+    file = folder / "network.openvino"
+    try:
+        input_steps.openvino(path, file, scale, offset)
+    except NotInstalled:
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        raise DataError(
+            f"{path}: cannot be read as an OpenVINO network: {first_line(error)}; export it again"
+        ) from error
     return file
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.blocks import openvino_ir
 from bench.errors import NotInstalled, Unsupported
 
 Numbers = float | Sequence[float]
@@ -89,8 +90,7 @@ def onnx(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
     entry = inputs[0]
     sides = [side.dim_value or side.dim_param or None for side in entry.type.tensor_type.shape.dim]
     kind = entry.type.tensor_type.elem_type
-    is_first = len(sides) == 4 and sides[1] in {1, 3, 4} and sides[3] not in {1, 3, 4}
-    is_plain = np.all(np.asarray(scale) == 1.0) and np.all(np.asarray(offset) == 0.0)
+    is_first, is_plain = _is_first(sides), _is_plain(scale, offset)
     if not is_first and is_plain:
         onnx.save(model, file)
         return
@@ -117,3 +117,33 @@ def onnx(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
     graph.node.extend([*steps, *nodes])
     graph.input.extend([raw, *others])
     onnx.save(model, file)
+
+
+def openvino(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
+    """Pack an OpenVINO network into one file, so that it takes channels last; as `onnx` does."""
+    model = openvino_ir.read(source)
+    if len(model.inputs) == 1:
+        from openvino import Layout, Type, opset13
+        from openvino.preprocess import PrePostProcessor
+
+        sides = [side.get_length() if side.is_static else None for side in model.input(0).partial_shape]
+        steps = PrePostProcessor(model)
+        entry = steps.input()
+        entry.tensor().set_element_type(Type.f32)
+        if _is_first(sides):
+            entry.tensor().set_layout(Layout("NHWC"))
+            entry.model().set_layout(Layout("NCHW"))
+        if not _is_plain(scale, offset):
+            by, plus = (opset13.constant(np.atleast_1d(np.asarray(one, np.float32))) for one in (scale, offset))
+            entry.preprocess().custom(lambda raw: opset13.add(opset13.multiply(raw, by), plus).output(0))
+        model = steps.build()
+    openvino_ir.write(model, file)
+
+
+def _is_first(sides: Sequence[Any]) -> bool:
+    """Tell whether an input (n, channels, height, width) has its channels first."""
+    return len(sides) == 4 and sides[1] in {1, 3, 4} and sides[3] not in {1, 3, 4}
+
+
+def _is_plain(scale: Numbers, offset: Numbers) -> bool:
+    return bool(np.all(np.asarray(scale) == 1.0) and np.all(np.asarray(offset) == 0.0))

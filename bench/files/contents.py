@@ -49,8 +49,11 @@ def listing(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return all files of a folder; of a file, what exporters lay beside it, such as the weights of an `.onnx`."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path, *(Path(f"{path}{end}") for end in (".data", "_data"))]
+    """Return all files of a folder; of a file, also what exporters lay beside it, such as the weights of an `.xml`."""
+    beside = [Path(f"{path}.data"), Path(f"{path}_data")]
+    if path.suffix.lower() == ".xml":
+        beside.append(path.with_suffix(".bin"))
+    files = sorted(path.rglob("*")) if path.is_dir() else [path, *beside]
     return [file for file in files if file.is_file()]
 
 

@@ -14,7 +14,7 @@ from bench.measure.meters import Meters
 from bench.tasks import EXPECTED, Sample, Task
 from bench.work import deployment
 
-AGREES_WITHIN = {"keras": 0.01, "litert": 0.05, "onnx": 0.05}
+AGREES_WITHIN = {"keras": 0.01, "litert": 0.05, "onnx": 0.05, "openvino": 0.05}
 """Largest difference from the parent's outputs, relative to the largest of these, by the parent's format: rounding,
 and no more. Where activations are of 8 bits, two runtimes' kernels may round some of them to the neighbouring level."""
 

@@ -6,7 +6,12 @@ from bench.cards import Card
 from bench.catalog import OPTIONS, Catalog
 from bench.records import ArtifactFormat, Cell, Use
 
-EVALUATED_ON: dict[ArtifactFormat, str] = {"keras": "keras_predict", "litert": "litert", "onnx": "onnxruntime"}
+EVALUATED_ON: dict[ArtifactFormat, str] = {
+    "keras": "keras_predict",
+    "litert": "litert",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+}
 """The runtime on which an artifact's accuracy is taken, by its format."""
 
 Part = tuple[Card, Use]

@@ -1,7 +1,7 @@
 """OpenVINO: Intel's runtime for processors and graphics units
 
-Runs `.onnx` and `.tflite` files as they are; a Keras network is converted to ONNX. For one call at
-a time, on as many threads as the suite says. Needs the extra: pip install "keras-bench[openvino]".
+Runs its own files, `.onnx` and `.tflite` as they are; a Keras network is converted to ONNX. For one call
+at a time, on as many threads as the suite says. Needs the extra: pip install "keras-bench[openvino]".
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.blocks import openvino_ir
 from bench.blocks.to_onnx import export
 from bench.errors import Unsupported
 from bench.work.deployment import Deployable, Deployed
@@ -19,7 +20,7 @@ try:
 except ImportError:  # which is said before anything is deployed
     openvino = None
 
-ACCEPTS = ("keras", "onnx", "litert")
+ACCEPTS = ("keras", "onnx", "litert", "openvino")
 BACKENDS = ("tensorflow",)
 CONVERTS = {"keras": ".onnx"}
 INSTALL = 'pip install "keras-bench[openvino,onnx]"'
@@ -34,11 +35,11 @@ def convert(network: Path, converted: Path) -> None:
 
 def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     """Compile the network for a device."""
-    core = openvino.Core()
-    model = core.read_model(network.path)
+    model = openvino_ir.read(network.path)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise Unsupported(f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is needed")
-    kind = model.input(0).get_element_type().to_dtype()
+    entry = model.input(0)
+    kind, examples = entry.get_element_type().to_dtype(), entry.partial_shape[0]
     # Without the last one, processors with AMX compute in bfloat16, which is another network.
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -46,7 +47,7 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    compiled = core.compile_model(model, device, options if device == "CPU" else {})
+    compiled = openvino.Core().compile_model(model, device, options if device == "CPU" else {})
 
     def predict(x: NDArray[Any]) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = compiled(x)[0]
@@ -55,6 +56,7 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     return Deployed(
         prepare=lambda x: x.astype(kind),
         predict=predict,
+        batch_size=examples.get_length() if examples.is_static else None,
         size_bytes=network.path.stat().st_size,
         device=device.lower(),
     )

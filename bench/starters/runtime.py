@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.work.deployment import Deployable, Deployed
 
-ACCEPTS = ("keras",)  # formats of networks: keras, litert, onnx
+ACCEPTS = ("keras",)  # formats of networks: keras, litert, onnx, openvino
 PACKAGES = ("keras",)  # whose versions are part of what is measured
 
 

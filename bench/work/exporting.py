@@ -5,20 +5,19 @@ from pathlib import Path
 
 import keras
 
-from bench.blocks import to_onnx
+from bench.blocks import openvino_ir, to_onnx
 from bench.errors import NotInstalled, Unsupported, first_line
 from bench.hand_over import FILES
-
-SUFFIXES = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
+from bench.records import SUFFIXES
 
 
 def export(network: Path, to: str, folder: Path) -> Path:
     """Write a network into an existing folder; return its file. Raise Unsupported for what cannot be converted."""
     path, has = folder / FILES[to], SUFFIXES[network.suffix]
-    if to == has:
-        return Path(shutil.copy(network, path))
     if to == "openvino":
         return _openvino(network, path, folder)
+    if to == has:
+        return Path(shutil.copy(network, path))
     if has != "keras":
         raise Unsupported(f"it is a {has} network, which nothing converts to {to}; --to {has} hands it over")
     if to == "onnx":
@@ -36,13 +35,13 @@ def _openvino(network: Path, path: Path, folder: Path) -> Path:
     try:
         import openvino
     except ImportError as error:
-        raise NotInstalled('openvino is not installed (pip install "keras-bench[openvino,onnx]")') from error
+        raise NotInstalled(openvino_ir.MISSING) from error
     source = network
     if network.suffix == ".keras":
         source = folder / ".network.onnx"
         to_onnx.export(network, source)
     try:
-        openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+        openvino.save_model(openvino_ir.read(source), path, compress_to_fp16=False)
     except Exception as error:  # it has many
         raise Unsupported(f"OpenVINO cannot hold it: {first_line(error)}") from error
     finally:

@@ -12,13 +12,12 @@ import keras
 import numpy as np
 
 from bench.errors import PluginError, Unsupported, first_line
-from bench.records import Artifact, ArtifactFormat, Layer, Measurement, canonical
+from bench.records import SUFFIXES, Artifact, Layer, Measurement, canonical
 from bench.work import preparation
 from bench.work.data import Learn
 
 MAIN = "logits"
 """Where `build` returns a dict: the head that is the network's answer. The others help to train it."""
-FORMATS: dict[str, ArtifactFormat] = {".keras": "keras", ".tflite": "litert", ".onnx": "onnx"}
 
 
 def build(
@@ -109,7 +108,7 @@ def keep(made: keras.Model | Path, folder: Path) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     made.replace(path)
     return Artifact(
-        digest=name, format=FORMATS[made.suffix], file=path.name, size_bytes=path.stat().st_size, outputs="logits"
+        digest=name, format=SUFFIXES[made.suffix], file=path.name, size_bytes=path.stat().st_size, outputs="logits"
     )
 
 

@@ -1,6 +1,7 @@
 """What a network's file holds and computes, read off it: kernels, and layers with parameters and multiply-adds."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -11,6 +12,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.blocks import openvino_ir
+from bench.errors import NotInstalled
 from bench.records import Artifact, Layer, Measurement
 
 WEIGHS: dict[str, tuple[int, int | None]] = {
@@ -19,6 +22,8 @@ WEIGHS: dict[str, tuple[int, int | None]] = {
     "FULLY_CONNECTED": (1, 2),
     "TRANSPOSE_CONV": (1, 3),
     "Conv": (1, 2),
+    "Convolution": (1, None),
+    "GroupConvolution": (1, None),
     "ConvInteger": (1, None),
     "QLinearConv": (3, 8),
     "Gemm": (1, 2),
@@ -26,8 +31,8 @@ WEIGHS: dict[str, tuple[int, int | None]] = {
     "MatMulInteger": (1, None),
     "QLinearMatMul": (3, None),
 }
-"""Operations of LiteRT and ONNX that weigh their inputs, with the places of kernel and bias among these."""
-DEQUANTIZE = {"DEQUANTIZE", "DequantizeLinear", "Cast", "QuantizeLinear"}
+"""Operations of LiteRT, ONNX and OpenVINO that weigh their inputs, with the places of kernel and bias among these."""
+DEQUANTIZE = {"DEQUANTIZE", "DequantizeLinear", "Cast", "QuantizeLinear", "Convert"}
 """What may stand between a kernel as it is stored and the operation that it is for."""
 
 
@@ -111,7 +116,11 @@ class Graph:
             return 0
         shape = self.shapes.get(operation.outputs[0], ())[1:]
         is_litert = operation.kind.isupper()
-        places = shape[:-1] if is_litert or not operation.kind.endswith(("Conv", "ConvInteger")) else shape[1:]
+        places = (
+            shape[:-1]
+            if is_litert or not operation.kind.endswith(("Conv", "ConvInteger", "Convolution"))
+            else shape[1:]
+        )
         return kernel.values.size * prod(side for side in places if side)
 
 
@@ -161,14 +170,15 @@ def _unpacked(values: NDArray[Any]) -> NDArray[np.int8]:
 
 
 def read(path: Path) -> Graph | None:
-    """Return the graph of a `.tflite` or `.onnx` file; None for other formats, or without the package that reads it."""
+    """Return the graph of a file that is no Keras network; None without the package that reads it."""
     if path.suffix == ".tflite":
         return _litert(path.read_bytes())
     if path.suffix == ".onnx":
-        try:
+        with suppress(ImportError):
             return _onnx(path)
-        except ImportError:
-            return None
+    if path.suffix == ".openvino":
+        with suppress(NotInstalled):
+            return _openvino(openvino_ir.read(path))
     return None
 
 
@@ -224,3 +234,19 @@ def _onnx(path: Path) -> Graph:
         for number, node in enumerate(graph.node)
     )
     return Graph(operations, constants, shapes)
+
+
+def _openvino(model: Any) -> Graph:
+    constants, operations, shapes = {}, [], {}
+    for one in model.get_ordered_ops():
+        name, kind = one.get_friendly_name(), one.get_type_name()
+        if kind == "Constant":
+            constants[name] = Kernel(one.data, one.get_element_type().bitwidth)
+            continue
+        sources = tuple(value.get_source_output().get_node().get_friendly_name() for value in one.inputs())
+        operations.append(Operation(name, kind, sources, (name,)))
+        if one.get_output_size():
+            sides = one.get_output_partial_shape(0)
+            if sides.rank.is_static:
+                shapes[name] = tuple(side.get_length() if side.is_static else None for side in sides)
+    return Graph(tuple(operations), constants, shapes)

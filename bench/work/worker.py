@@ -27,7 +27,7 @@ from bench.errors import DataError, Diverged, NotInstalled, Unsupported
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
-from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, Use, canonical, cell_id
+from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, canonical, cell_id
 from bench.runner.process import visible
 from bench.tasks import COMPARED, EXPECTED, FRAMEWORKS, Progress, Task, failure, provenance, record, versions
 from bench.work import data, decoded, deployment, derived, evaluation, network, stored, taken, training
@@ -86,8 +86,8 @@ def prepare(task: Task) -> Path:
     task.folder.mkdir(parents=True, exist_ok=True)
     path = task.folder / "examples.npy"
     np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
-    compared = split.test.x[: max(spec.batch_sizes[0], COMPARED)]
-    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).deployed.outputs(compared))
+    compared = max(spec.batch_sizes[0], COMPARED)
+    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).kept(split.test)[:compared])
     return path
 
 
@@ -304,13 +304,14 @@ class Answers:
         self._task = task
         self._catalog = catalog
         self._artifact = artifact
+        self._runtime = catalog.resolve("runtimes", EVALUATED_ON[artifact.format])
         self._facts = facts
 
     @cached_property
     def deployed(self) -> deployment.Deployed:
         """The network, ready to predict."""
-        task, runtime = self._task, Use(EVALUATED_ON[self._artifact.format])
-        return deployment.deploy(self._catalog, runtime, task.home, self._artifact, task.threads)
+        task = self._task
+        return deployment.deploy(self._catalog, self._runtime, task.home, self._artifact, task.threads)
 
     def to(self, part: data.Part) -> evaluation.Floats:
         """Return the outputs for all examples, as logits (n, classes) or values (n, 1)."""
@@ -318,14 +319,17 @@ class Answers:
 
     def kept_to(self, part: data.Part) -> evaluation.Floats:
         """Return the same, computed once for all nodes that ask for it."""
-        runtime = Use(EVALUATED_ON[self._artifact.format])
-        card = self._catalog.card("runtimes", runtime.name)
-        used = versions((*FRAMEWORKS, *card.facts(runtime).packages))
+        return evaluation.logits(self.kept(part), self._artifact.outputs, self._facts)
+
+    def kept(self, part: data.Part) -> evaluation.Floats:
+        """Return them as the network gives them, (n, outputs), computed once for all nodes that ask for it."""
+        card = self._catalog.card("runtimes", self._runtime.name)
+        used = versions((*FRAMEWORKS, *card.facts(self._runtime).packages))
         how = (code_of(card), used, self._task.backend, device())
         key = sha256(canonical((self._artifact.digest, part.fingerprint, how))).hexdigest()[:32]
         kept = self._task.home.outputs / f"{key}.npy"
         try:
-            raw = np.load(kept)
+            raw: evaluation.Floats = np.load(kept)
         except (OSError, ValueError, EOFError):  # not there, or cut short by a power cut
             raw = self.deployed.outputs(part.x)
             with suppress(OSError):  # a full disk, say: they are computed again
@@ -333,7 +337,7 @@ class Answers:
                 draft = self._task.folder / "outputs.npy"
                 np.save(draft, raw)
                 draft.replace(kept)
-        return evaluation.logits(raw, self._artifact.outputs, self._facts)
+        return raw
 
 
 def _reporter(task: Task) -> training.Report:

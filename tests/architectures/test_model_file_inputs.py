@@ -11,7 +11,9 @@ import pytest
 import workbench
 from test_model_file import evaluated, exported
 
+from bench.blocks import input_steps
 from bench.catalog import Catalog
+from bench.work import exporting
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.slow
@@ -37,12 +39,16 @@ def accuracy(model: keras.Model) -> float:
     return float((np.asarray(model(test.x / 127.5 - 1)).argmax(axis=1) == test.y).mean())
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".tflite", ".onnx"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".tflite", ".onnx", ".xml"])
 def test_a_scale_and_an_offset_go_in_first_in_every_format(tmp_path: Path, suffix: str) -> None:
     model = taught()
     path = tmp_path / f"mine{suffix}"
     if suffix == ".onnx":
         model.export(path, format="onnx", verbose=False)
+    elif suffix == ".xml":
+        openvino = pytest.importorskip("openvino")
+        model.export(path.with_suffix(".onnx"), format="onnx", verbose=False)
+        openvino.save_model(openvino.Core().read_model(path.with_suffix(".onnx")), path)
     else:
         exported(model, path)
     wanted = accuracy(model)
@@ -111,6 +117,13 @@ torch.export.save(torch.export.export(net, example, dynamic_shapes=shapes), "min
 """
 
 
+OPENVINO = """
+import openvino
+for name in ("mine", "one"):
+    openvino.save_model(openvino.Core().read_model(f"{name}.onnx"), f"{name}.xml", compress_to_fp16=False)
+"""
+
+
 def by_program(program: str, model: keras.Model, place: Path) -> None:
     """Hand the weights of the last layer to a program that writes them in its own way."""
     weights = json.dumps([one.tolist() for one in model.layers[-1].get_weights()])
@@ -125,11 +138,32 @@ def test_pytorchs_files_are_taken_channels_first_and_with_weights_beside(tmp_pat
     model = taught()
     by_program(TORCH, model, tmp_path)
     assert (tmp_path / "mine.onnx.data").exists()
-    for name in ("mine.onnx", "one.onnx", "mine.pt2"):
+    names = ["mine.onnx", "one.onnx", "mine.pt2"]
+    if find_spec("openvino"):
+        by_program(OPENVINO, model, tmp_path)
+        names += ["mine.xml", "one.xml"]
+    for name in names:
         record = evaluated(tmp_path / name, tmp_path, **SCALED)
         assert record.status == "finished", record.error
         assert record.value("accuracy") == pytest.approx(accuracy(model)), name
         assert record.value("flops") == 2 * 640
+
+
+def test_an_openvino_network_is_packed_and_handed_over_as_its_two_files(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    model, x = taught(), workbench.prepare("digits").test.x[:8]
+    model.export(tmp_path / "mine.onnx", format="onnx", verbose=False)
+    openvino.save_model(
+        openvino.Core().read_model(tmp_path / "mine.onnx"), tmp_path / "mine.xml", compress_to_fp16=False
+    )
+    packed = tmp_path / "mine.openvino"
+    input_steps.openvino(tmp_path / "mine.xml", packed, **SCALED)
+    written = exporting.export(packed, "openvino", tmp_path)
+    assert written.with_suffix(".bin").exists()
+    answers = openvino.Core().compile_model(written, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x.astype(np.float32))[
+        0
+    ]
+    assert answers == pytest.approx(np.asarray(model(x / 127.5 - 1)), abs=1e-3)
 
 
 TF_KERAS = """

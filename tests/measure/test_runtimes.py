@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 
 from bench import store
+from bench.measure.hardware import hardware
 from bench.records import Record
 
 pytestmark = pytest.mark.slow
@@ -91,11 +92,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "plugins" / "runtimes").mkdir(parents=True)
     for name, text in (("crooked", CROOKED), ("absent", ABSENT)):
         (folder / "plugins" / "runtimes" / f"{name}.py").write_text(text)
-    runtimes = "keras_call, litert, \"litert(delegate='none')\", onnxruntime, openvino, jax, crooked, absent"
-    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", runtimes))
+    runtimes = "keras_call, litert, \"litert(delegate='none')\", litert(amx=False), onnxruntime, openvino, jax"
+    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, crooked, absent"))
     done = bench(folder, "run", "mine", "--plugins", "plugins")
     assert "Traceback" not in done.stderr, done.stderr
     return folder
+
+
+def test_litert_does_without_tiles_where_there_are_any(place: Path) -> None:
+    found = timed(place)
+    for recipe in ("baseline", "int8"):
+        record = found[recipe, "litert(amx=False)"]
+        if "amx_int8" in hardware().instruction_sets:
+            assert record.status == "finished", record.error
+        else:
+            assert record.status == "unsupported"
+            assert record.error is not None
+            assert record.error.message.startswith("amx=False")
 
 
 def test_every_runtime_that_is_here_times_the_same_network(place: Path) -> None:
