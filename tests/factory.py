@@ -417,11 +417,11 @@ def process(latencies_ms: Sequence[float], others: float = 0.0, steal: float = 0
     return Sample((BatchSamples(1, 9.0, list(latencies_ms), others, steal, drift),), 7, 0.1, 4.0)
 
 
-def summary(samples: list[Sample]) -> Summary:
+def summary(samples: list[Sample], before: Record | None = None) -> Summary:
     """Return the figures of LiteRT at batch size 1, summarized as the harness does it."""
     spec = MeasureSpec(Use("litert"), "smoke", (1,), 1)
     task: Any = SimpleNamespace(node=SimpleNamespace(measure=spec))  # all that is asked of a task
-    return summarize(task, samples)
+    return summarize(task, samples, before)
 
 
 def unfinished(

@@ -9,12 +9,16 @@ from msgspec import Struct
 
 from bench.measure.latency import DRIFT_UNSTABLE, OTHERS_UNSTABLE, STEAL_UNSTABLE
 from bench.measure.profiles import PROFILES
-from bench.records import Measurement, Series, Timing
+from bench.records import Measurement, Record, Series, Timing
 from bench.stats import Interval, geometric_interval, smallest_count
 from bench.tasks import BatchSamples, Sample, Task
 
 SPREAD_UNSTABLE = 0.10
 """Relative difference between the medians of two processes from which a timing is unstable."""
+CHANGED_UNSTABLE = 0.05
+"""Relative difference of p50 from that of the timing before."""
+EARLIER = "the timing before"
+"""How the reason begins that such a difference is; it is the first where there is no other."""
 OTHERS_INVALID = 1.0
 """Cores kept busy by other processes."""
 ENOUGH_FOR_AN_OUTLIER = 5
@@ -32,8 +36,8 @@ class Summary(Struct, frozen=True):
     timings: tuple[Timing, ...]
 
 
-def summarize(task: Task, samples: list[Sample]) -> Summary:
-    """Join the samples of a node's processes.
+def summarize(task: Task, samples: list[Sample], before: Record | None = None) -> Summary:
+    """Join the samples of a node's processes; `before` is an earlier timing of the same network by the same code, here.
 
     Processes are timed for as long as each other, so a fast one makes more calls; what it says
     counts no more for that. Each figure is taken by process, and the value is the processes'
@@ -58,7 +62,7 @@ def summarize(task: Task, samples: list[Sample]) -> Summary:
         measurements += _figures(runtime, size, kept, wanted)
         measurements += _readings(runtime, size, kept)
         series += [_sketch(runtime, size, kept), *_by_process(runtime, size, kept, measurements)]
-        timings.append(_trust(runtime, size, batches, kept))
+        timings.append(_trust(runtime, size, batches, kept, _change(measurements, before, size)))
     return Summary(measurements=tuple(measurements), series=tuple(series), timings=tuple(timings))
 
 
@@ -152,7 +156,32 @@ def _by_process(
         yield Series(name=f"latency_{statistic}_ms", values=found, unit="ms", **where)
 
 
-def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[BatchSamples]) -> Timing:
+def _change(measurements: list[Measurement], before: Record | None, size: int) -> str:
+    """Say how far p50 is from the timing before where it is too far: then one of both was taken in an odd hour.
+
+    A timing that was disturbed tells nothing; one that is unstable for this very reason does, so
+    that a machine that has changed for good is believed the second time.
+    """
+    trusted = before and any(
+        timing.batch_size == size and (timing.validity == "valid" or timing.reasons[0].startswith(EARLIER))
+        for timing in before.timings
+    )
+    if before is None or not trusted:
+        return ""
+
+    def rise(name: str, statistic: str | None = None) -> float | None:
+        old = before.value(name, statistic=statistic, batch_size=size)
+        new = [m.value for m in measurements if (m.name, m.statistic, m.batch_size) == (name, statistic, size)]
+        return new[0] / old - 1 if old and new else None
+
+    change, work = rise("latency_ms", "p50"), rise("machine_work_ms")
+    if change is None or -CHANGED_UNSTABLE / (1 + CHANGED_UNSTABLE) <= change <= CHANGED_UNSTABLE:
+        return ""
+    machine = "" if work is None else f"; a fixed piece of work took {work:+.0%}"
+    return f"{EARLIER} ({before.created[:10]}, {before.created[11:16]} UTC) was another: p50 is {change:+.0%}{machine}"
+
+
+def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[BatchSamples], change: str) -> Timing:
     spread = _spread(kept)
     others = max(batch.others_cores for batch in kept)
     steal, drift = max(batch.steal for batch in kept), max(batch.drift for batch in kept)
@@ -167,6 +196,7 @@ def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[Batc
         reasons.append(f"the two halves of a process's calls differ by {drift:.0%}")
     doubts = (reading.doubt for batch in kept for reading in batch.figures.values() if reading.doubt)
     reasons += list(dict.fromkeys(doubts))[:MOST_DOUBTS]
+    reasons += [change] if change else []
     validity: Literal["valid", "unstable", "invalid"] = "unstable" if reasons else "valid"
     if others > OTHERS_INVALID:
         validity = "invalid"

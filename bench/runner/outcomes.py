@@ -29,11 +29,11 @@ def outcome(job: Job, task: Task) -> Any:
         return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
 
 
-def measured(task: Task, samples: list[Sample], sitting: str) -> Record:
-    """Return the record of a timing; what took turns shares a sitting."""
+def measured(task: Task, samples: list[Sample], sitting: str, before: Record | None = None) -> Record:
+    """Return the record of a timing; what took turns shares a sitting, `before` is the timing before."""
     from bench.measure.summary import summarize
 
-    summary = summarize(task, samples)
+    summary = summarize(task, samples, before)
     done = record(
         task,
         "finished",

@@ -23,6 +23,7 @@ a quarter of the size, a third of the latency
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -71,7 +72,7 @@ def after(
     if scheme == "qat":
         return _aware(job, epochs, learning_rate)
     if scheme == "onnx_int8":
-        return Product(_written(job, scheme, partial(_by_onnxruntime, job, examples)))
+        return Product(_by_onnxruntime(job, examples))
     import tensorflow as tf
 
     converter = _converter(job)
@@ -93,25 +94,32 @@ def after(
 
 
 def _written(job: Job, scheme: Scheme, convert: Callable[[], bytes]) -> Path:
-    """Write what a converter makes of the network; raise Unsupported for what it cannot hold."""
-    name, suffix = ("ONNX Runtime", "onnx") if scheme == "onnx_int8" else ("LiteRT", "tflite")
-    path = job.folder / f"network.{suffix}"
-    try:
+    """Write what LiteRT's converter makes of the network."""
+    path = job.folder / "network.tflite"
+    with _refusing(job, "LiteRT", scheme):
         path.write_bytes(convert())
+    return path
+
+
+def _by_onnxruntime(job: Job, examples: int) -> Path:
+    from bench.blocks import to_onnx
+
+    path = job.folder / "network.onnx"
+    inputs = (x for (x,) in _representative(job, examples)())
+    with _refusing(job, "ONNX Runtime", "onnx_int8"):
+        to_onnx.quantize(job.parent.network, inputs, path, matrices_alone=not _has_pixels(job))
+    return path
+
+
+@contextmanager
+def _refusing(job: Job, name: str, scheme: Scheme) -> Iterator[None]:
+    """Raise Unsupported for what a converter cannot hold."""
+    try:
+        yield
     except Unsupported:
         raise
     except Exception as error:  # converters have their own
         raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
-    return path
-
-
-def _by_onnxruntime(job: Job, examples: int) -> bytes:
-    from bench.blocks import to_onnx
-
-    path = job.folder / "quantized.onnx"
-    inputs = (x for (x,) in _representative(job, examples)())
-    to_onnx.quantize(job.parent.network, inputs, path, matrices_alone=not _has_pixels(job))
-    return path.read_bytes()
 
 
 def _has_pixels(job: Job) -> bool:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import factory
 import numpy as np
@@ -198,6 +199,31 @@ def test_a_disturbed_timing_says_so(samples: list[Sample], validity: str, says: 
     (timing,) = summary(samples).timings
     assert timing.validity == validity
     assert says in " ".join(timing.reasons)
+
+
+CHANGED = "the timing before (2026-01-02, 03:04 UTC) was another: p50 is +30%"
+
+
+@pytest.mark.parametrize(
+    ("before", "validity"),
+    [
+        ({"p50_ms": 1.04}, "valid"),
+        ({"p50_ms": 0.96}, "valid"),
+        ({"p50_ms": 1.06}, "unstable"),
+        ({"p50_ms": 0.94}, "unstable"),
+        ({"p50_ms": 0.94, "batch_sizes": (2,)}, "valid"),
+        ({"p50_ms": 0.94, "reasons": ("one of 5 processes, away from all the others, left out",)}, "unstable"),
+        ({"p50_ms": 0.94, "validity": "unstable", "reasons": ("the hypervisor took 9% of the time",)}, "valid"),
+        ({"p50_ms": 0.94, "validity": "unstable", "reasons": ("differ by 9%", CHANGED)}, "valid"),
+        ({"p50_ms": 0.94, "validity": "unstable", "reasons": (CHANGED,)}, "unstable"),
+        ({"p50_ms": 1.0, "validity": "unstable", "reasons": (CHANGED,)}, "valid"),
+    ],
+)
+def test_a_timing_that_the_one_before_contradicts_says_so(before: dict[str, Any], validity: str) -> None:
+    """Unless that one was disturbed; a change is believed when it is seen for the second time."""
+    (timing,) = summary([measured(1.0), measured(1.0)], factory.timed(**before)).timings
+    assert timing.validity == validity
+    assert [reason.startswith("the timing before (") for reason in timing.reasons] == [True] * (validity != "valid")
 
 
 def test_hardware_is_the_same_twice_and_names_the_processor() -> None:
