@@ -87,7 +87,10 @@ def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
             code = without_files(one.header.provenance.code)
             count = sum(without_files(other.header.provenance.code) == code for other in groups[group])
             before, after = probed[group]
-            if reason := _difference(one, before, after):
+            if before is None or after is None:
+                when = "then" if before is None else "now"
+                yield Outcome(group, count, False, f"the code of {when} left no record of {one.header.cell_id}")
+            elif reason := _difference(one, before, after):
                 yield Outcome(group, count, False, reason)
             else:
                 proof = _proof(group, one, before, after, head)
@@ -120,8 +123,11 @@ def _batches(first: dict[Group, Stale]) -> list[list[Group]]:
     return list(lots.values())
 
 
-def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record, Record]]:
-    """Run the shortened cells of one lot with the code of then and with that of now; return both records of each."""
+def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record | None, Record | None]]:
+    """Run the shortened cells of one lot with the code of then and with that of now; return both records of each.
+
+    A record is None where the code does not know the cell, such as of a technique whose settings have changed.
+    """
     made = stale[0].header.provenance
     if made.commit is None or made.dirty:
         raise _Unproved("the code that made these records is in no commit")
@@ -169,9 +175,6 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
     for one in stale:
         old = next((record for record in before if _is_probe_of(record, one)), None)
         new = next((record for record in after if _is_probe_of(record, one)), None)
-        if old is None or new is None:
-            when = "then" if old is None else "now"
-            raise _Unproved(f"the code of {when} left no record of {one.header.cell_id}")
         found[group_of(one.header)] = (old, new)
     return found
 

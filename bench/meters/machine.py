@@ -1,6 +1,6 @@
 """Machine: was it the same throughout?
 
-Before and after the calls a fixed piece of work is done (products of two matrices in NumPy, a few
+Before and after the calls a fixed piece of work is done (products of two matrices in NumPy, about ten
 milliseconds): where it takes another time afterwards, the machine has changed, whatever the reason,
 and the calls between cannot be trusted. Beside it stand the clock frequency, and how often the processor
 was throttled for heat, where the system tells.
@@ -19,7 +19,7 @@ from bench.measure.meters import Block, Reading
 
 CHANGED = 0.10
 """Relative difference of the fixed work's time from which the machine is another one."""
-SIDE, TIMES = 192, 15
+SIDE, TIMES = 192, 100
 CORES = Path("/sys/devices/system/cpu")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, command
 
 from bench import store
 from bench.measure.hardware import hardware
@@ -68,10 +68,11 @@ def deploy(network: Deployable) -> Deployed:
 
 
 def bench(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     return subprocess.run(
-        [sys.executable, "-m", "bench", *words],
+        command(*words, timer="hasty_timer"),
         cwd=place,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "BENCH_HOME": str(place / "home")},
+        env=os.environ | {"PYTHONPATH": paths, "BENCH_HOME": str(place / "home")},
         capture_output=True,
         text=True,
         check=False,
@@ -92,7 +93,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "plugins" / "runtimes").mkdir(parents=True)
     for name, text in (("crooked", CROOKED), ("absent", ABSENT)):
         (folder / "plugins" / "runtimes" / f"{name}.py").write_text(text)
-    runtimes = "keras_call, litert, \"litert(delegate='none')\", litert(amx=False), onnxruntime, openvino, jax"
+    runtimes = "tf_function, litert, \"litert(delegate='none')\", litert(amx=False), onnxruntime, openvino, jax"
     (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, crooked, absent"))
     done = bench(folder, "run", "mine", "--plugins", "plugins")
     assert "Traceback" not in done.stderr, done.stderr
@@ -113,7 +114,7 @@ def test_litert_does_without_tiles_where_there_are_any(place: Path) -> None:
 
 def test_every_runtime_that_is_here_times_the_same_network(place: Path) -> None:
     found = timed(place)
-    for runtime in ("keras_call", "litert", "litert(delegate='none')", "onnxruntime", "openvino", "jax"):
+    for runtime in ("tf_function", "litert", "litert(delegate='none')", "onnxruntime", "openvino", "jax"):
         record = found["baseline", runtime]
         if record.error and record.error.type == "NotInstalled":
             continue

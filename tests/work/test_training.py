@@ -81,7 +81,7 @@ recipes:
 training: {epochs: 6, learning_rate: 0.005, batch_size: 32}
 seeds: [0]
 threads: 1
-measure: {profile: smoke, runtimes: [keras_predict, tf_function, litert], batch_sizes: [1]}
+measure: {profile: smoke, runtimes: [litert], batch_sizes: [1]}
 diagnostics: [calibration]
 """
 
