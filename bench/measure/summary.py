@@ -163,7 +163,7 @@ def _change(measurements: list[Measurement], before: Record | None, size: int) -
     that a machine that has changed for good is believed the second time.
     """
     trusted = before and any(
-        timing.batch_size == size and (timing.validity == "valid" or timing.reasons[0].startswith(EARLIER))
+        timing.batch_size == size and (timing.validity == "valid" or "".join(timing.reasons[:1]).startswith(EARLIER))
         for timing in before.timings
     )
     if before is None or not trusted:

@@ -38,8 +38,8 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     model = openvino_ir.read(network.path)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise Unsupported(f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is needed")
-    entry = model.input(0)
-    kind, examples = entry.get_element_type().to_dtype(), entry.partial_shape[0]
+    kind, sides = model.input(0).get_element_type().to_dtype(), model.input(0).partial_shape
+    examples = sides[0] if sides.rank.is_static and len(sides) else None
     # Without the last one, processors with AMX compute in bfloat16, which is another network.
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -56,7 +56,7 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     return Deployed(
         prepare=lambda x: x.astype(kind),
         predict=predict,
-        batch_size=examples.get_length() if examples.is_static else None,
+        batch_size=examples.get_length() if examples is not None and examples.is_static else None,
         size_bytes=network.path.stat().st_size,
         device=device.lower(),
     )
