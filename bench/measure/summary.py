@@ -14,15 +14,17 @@ from bench.stats import Interval, geometric_interval, smallest_count
 from bench.tasks import BatchSamples, Sample, Task
 
 SPREAD_UNSTABLE = 0.10
-"""Relative difference between the medians of two processes from which a timing is unstable."""
+"""Relative difference between the medians of two processes from which they disagree."""
+KNOWN_WITHIN = 0.05
+"""Half of the interval of p50, relative: as many processes as that takes may disagree, each by its memory layout."""
 CHANGED_UNSTABLE = 0.05
 """Relative difference of p50 from that of the timing before."""
 EARLIER = "the timing before"
 """How the reason begins that such a difference is; it is the first where there is no other."""
 OTHERS_INVALID = 1.0
 """Cores kept busy by other processes."""
-ENOUGH_FOR_AN_OUTLIER = 5
-"""Processes of which one may be left out, as slower or faster than all the others."""
+ENOUGH = 5
+"""Processes of which one may be left out, as slower or faster than all the others, and whose interval is believed."""
 MOST_DOUBTS = 3
 """Of the meters, that are told."""
 SKETCH = [round(i / 100, 2) for i in range(101)]
@@ -73,7 +75,7 @@ def is_settled(task: Task, samples: list[Sample]) -> bool:
     for i, size in enumerate(task.node.measure.batch_sizes):
         kept = _alike([sample.batches[i] for sample in samples])
         calls = sum(len(batch.latencies_ms) for batch in kept)
-        if _spread(kept) > SPREAD_UNSTABLE or calls < profile.effort(size)[0]:
+        if _disagree(kept) or calls < profile.effort(size)[0]:
             return False
     return True
 
@@ -82,12 +84,25 @@ def _alike(batches: list[BatchSamples]) -> list[BatchSamples]:
     """Leave out one process of several that is away from all the rest."""
     middle = median(median(batch.latencies_ms) for batch in batches)
     near = [batch for batch in batches if abs(median(batch.latencies_ms) / middle - 1) <= SPREAD_UNSTABLE]
-    return near if len(near) >= max(len(batches) - 1, ENOUGH_FOR_AN_OUTLIER - 1) else batches
+    return near if len(near) >= max(len(batches) - 1, ENOUGH - 1) else batches
 
 
-def _spread(batches: list[BatchSamples]) -> float:
+def _disagree(batches: list[BatchSamples]) -> str:
+    """Say how far processes lie apart where that leaves p50 unknown.
+
+    The range of many is wide by nature, so with enough of them the interval of their mean decides.
+    """
     medians = [median(batch.latencies_ms) for batch in batches]
-    return max(medians) / min(medians) - 1
+    spread = max(medians) / min(medians) - 1
+    if spread <= SPREAD_UNSTABLE:
+        return ""
+    told = f"the medians of {len(medians)} processes differ by {spread:.0%}"
+    if len(medians) < ENOUGH:
+        return told
+    found = geometric_interval(medians)
+    assert found.high is not None
+    within = found.high / found.value - 1
+    return f"{told}, p50 is known within {within:.0%}" if within > KNOWN_WITHIN else ""
 
 
 def _figures(
@@ -182,12 +197,9 @@ def _change(measurements: list[Measurement], before: Record | None, size: int) -
 
 
 def _trust(runtime: str, size: int, batches: list[BatchSamples], kept: list[BatchSamples], change: str) -> Timing:
-    spread = _spread(kept)
     others = max(batch.others_cores for batch in kept)
     steal, drift = max(batch.steal for batch in kept), max(batch.drift for batch in kept)
-    reasons = []
-    if spread > SPREAD_UNSTABLE:
-        reasons.append(f"the medians of {len(kept)} processes differ by {spread:.0%}")
+    reasons = [told] if (told := _disagree(kept)) else []
     if others > OTHERS_UNSTABLE:
         reasons.append(f"other processes kept {others:.1f} cores busy")
     if steal > STEAL_UNSTABLE:
