@@ -13,7 +13,7 @@ from bench import stats
 from bench.records import Record, Use
 from bench.site import figures
 from bench.site.charts import Figure
-from bench.site.deployments import machine
+from bench.site.deployments import Deployment, machine
 from bench.site.diagnoses import exhibits
 from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
@@ -58,6 +58,8 @@ class Parent(Struct, frozen=True):
 
 
 SUITES = "suites/index.md"
+FEWEST_RUNTIMES = 3
+"""From which a suite's page compares them; fewer stand well in its leaderboard."""
 """Path of the page that lists all suites."""
 
 
@@ -119,6 +121,7 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
             "suite": view.suite,
             "boards": boards,
             "facts": _facts(view),
+            "runtimes": _runtimes(view),
             "machine": next((row.fastest.machine for row in view.rows if row.fastest), None),
             "faults": faults(view),
             "again": again(view.suite),
@@ -214,6 +217,24 @@ def made_by(records: Iterable[Record]) -> dict[str, Record]:
 def _literal(value: Any) -> str:
     # Single quotes, since the shell's are double.
     return "'" + value.replace("'", '"') + "'" if isinstance(value, str) else repr(value)
+
+
+def _runtimes(view: SuiteView) -> list[tuple[str, list[Deployment | None]]]:
+    """Return the timings of one example of each row, by runtime: the fastest first, what is unstable last.
+
+    None of fewer than three runtimes.
+    """
+    timed = [
+        {one.runtime: one for one in row.deployments if one.batch_size == 1 and one.hardware == row.hardware}
+        for row in view.rows
+    ]
+    quickest: dict[str, tuple[bool, float]] = {}
+    for name, one in (pair for found in timed for pair in found.items()):
+        place = (not one.is_valid, one.p50_ms.value)
+        quickest[name] = min(place, quickest.get(name, place))
+    if len(quickest) < FEWEST_RUNTIMES:
+        return []
+    return [(name, [found.get(name) for found in timed]) for name in sorted(quickest, key=quickest.__getitem__)]
 
 
 def _facts(view: SuiteView) -> list[tuple[str, str]]:

@@ -294,6 +294,21 @@ def test_the_machine_is_that_of_the_timings_shown() -> None:
     assert row.fastest.hardware == "there"
 
 
+def test_three_runtimes_are_compared_and_two_are_not(tmp_path: Path) -> None:
+    timings = [
+        factory.timed(runtime="litert", p50_ms=2.0),
+        factory.timed(runtime="xla", p50_ms=1.0, validity="unstable", reasons=("steal",)),
+        factory.timed(runtime="jax", p50_ms=3.0),
+    ]
+    for count, is_shown in ((2, False), (3, True)):
+        made = built(tmp_path / str(count), factory.suite_record(), [factory.record(), *timings[:count]])
+        html = made.pages["suites/demo/index.md"].html
+        assert ('id="runtimes"' in html) == is_shown
+    table = html[html.index('id="runtimes"') :]
+    assert table.index(">litert<") < table.index(">jax<") < table.index(">xla<"), "what is unstable comes last"
+    assert "(1.00\N{NO-BREAK SPACE}ms)" in table
+
+
 def test_a_failed_timing_of_the_new_network_is_named_though_the_old_was_timed() -> None:
     new = factory.record(created=factory.LATER)
     assert new.artifact is not None
