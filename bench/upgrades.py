@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 READ_AS_IS = 2
 """From this schema on, the later ones have only added fields with a default: 3 says how processes were
 started, 4 which timings took turns, 5 what others have published of a finding, 6 what diagnostics show beside
-curves, 7 percentiles that a suite asks for and what a finding wants kept."""
+curves, 7 percentiles that a suite asks for and what a finding wants kept, 8 networks in OpenVINO's format."""
 AnyRecord = TypeVar("AnyRecord", bound=Struct)
 
 _ADDED_BY_2: dict[str, dict[str, Any]] = {

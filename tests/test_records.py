@@ -56,7 +56,7 @@ def test_a_record_of_schema_1_is_read_for_ever() -> None:
 
 def test_a_newer_record_is_refused_by_name() -> None:
     text = json.dumps(json.loads(GOLDEN.read_text()) | {"schema": records.SCHEMA + 1}).encode()
-    with pytest.raises(RecordError, match=r"some\.json: written with schema 8, this bench reads up to 7; update bench"):
+    with pytest.raises(RecordError, match=r"some\.json: written with schema 9, this bench reads up to 8; update bench"):
         upgrades.decode(text, Record, "some.json")
 
 
