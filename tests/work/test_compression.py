@@ -300,7 +300,7 @@ def test_the_rate_of_training_by_tfmot_is_the_schedules(split: data.Split, tmp_p
 
 def test_bare_operations_stay_where_rounding_is_trained_with(split: data.Split, tmp_path: Path) -> None:
     """As the padding in a ResNet's shortcuts, which tf_keras has no layer for."""
-    task = job(split, tmp_path, "resnet(depth=8, width=4)")
+    task = job(split, tmp_path, "resnet(depth=20, width=4)")
     assert "Pad" in {type(operation).__name__ for operation in task.parent.network.operations}
     product = after("quantize", task, scheme="qat", epochs=1)
     graph = stored.read(product.network)
