@@ -43,9 +43,8 @@ def trained() -> dict[str, str]:
         if backend in card.literals.get("BACKENDS", (backend,)) and card.name != "stochastic_depth"
     ]
     calls = [*(CALLS.get(name, name) for name in able), *MORE]
-    of_seeds = [call for call in calls if call in {"ensemble"}]
     found = []
-    for chosen, seeds in ((of_seeds, "[0, 1]"), ([call for call in calls if call not in of_seeds], "[0]")):
+    for chosen, seeds in ((["ensemble"], "[0, 1]"), ([call for call in calls if call != "ensemble"], "[0]")):
         text = workbench.written(
             *(f'["{call}"]' for call in chosen),
             dataset="digits(train_size=100)",

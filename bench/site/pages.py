@@ -58,9 +58,9 @@ class Parent(Struct, frozen=True):
 
 
 SUITES = "suites/index.md"
+"""Path of the page that lists all suites."""
 FEWEST_RUNTIMES = 3
 """From which a suite's page compares them; fewer stand well in its leaderboard."""
-"""Path of the page that lists all suites."""
 
 
 def suite_path(name: str) -> str:

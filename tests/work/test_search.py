@@ -54,7 +54,7 @@ class Killed(Exception):
     """The process ended."""
 
 
-@pytest.mark.parametrize("search", ["hyperband", "grid"])
+@pytest.mark.parametrize("search", ["random", "hyperband", "bayesian", "grid"])
 def test_a_killed_search_repeats_no_finished_trial(learn: data.Learn, tmp_path: Path, search: str) -> None:
     from bench.blocks.search import Search
 
