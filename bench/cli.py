@@ -12,8 +12,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +184,7 @@ def check(options: argparse.Namespace) -> int:
     """Judge new records against a baseline."""
     from bench import check as checking
     from bench.check import formats
+    from bench.check.delivery import deliver
 
     catalog, accepted = _catalog(options), options.acknowledged
     if accepted is None and ACKNOWLEDGED.exists():
@@ -216,37 +216,11 @@ def check(options: argparse.Namespace) -> int:
         report = checking.empty(str(options.baseline), error)  # or an older report would seem to be today's
         print(f"bench: {shortened(str(error), MOST_CHARACTERS)}", file=sys.stderr)
     _show(options, report, formats.github(report) if options.github else checking.render(report))
-    lost = [fault for send in _deliveries(options, report) if (fault := _failed(send))]
+    summary = os.environ.get("GITHUB_STEP_SUMMARY") if options.github else None
+    lost = deliver(report, options.report, Path(summary) if summary else None, options.webhook)
     for fault in lost:
-        print(f"bench: {fault}", file=sys.stderr)
+        print(f"bench: {shortened(fault, MOST_CHARACTERS)}", file=sys.stderr)
     return report.exit_code or (BAD_INPUT if lost else FINE)
-
-
-def _deliveries(options: argparse.Namespace, report: Any) -> list[Callable[[], None]]:
-    """Return what hands a check's report on, each of which may fail alone."""
-    from bench.check import formats
-
-    def summarize(path: Path) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(formats.markdown(report))
-
-    found: list[Callable[[], None]] = [partial(formats.write, report, path) for path in options.report]
-    if options.github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
-        found.append(partial(summarize, Path(summary)))
-    if options.webhook:
-        found.append(partial(formats.post, report, options.webhook))
-    return found
-
-
-def _failed(send: Callable[[], None]) -> str:
-    """Return why a report did not arrive, empty if it did."""
-    try:
-        send()
-    except BenchError as error:
-        return shortened(str(error), MOST_CHARACTERS)
-    except OSError as error:
-        return shortened(told(error), MOST_CHARACTERS)
-    return ""
 
 
 def _remeasure(options: argparse.Namespace, catalog: "Catalog") -> Any:

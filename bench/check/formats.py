@@ -1,23 +1,16 @@
-"""A check's report for other programs: JUnit, SARIF, Atom, Markdown, GitHub's annotations, a webhook."""
+"""A check's report for other programs: JUnit, SARIF, Atom, Markdown, GitHub's annotations."""
 
 import json
 import re
-import urllib.parse
-import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from http.client import HTTPException
-from pathlib import Path
 
 import msgspec
 
-from bench import disk
 from bench.check.report import Report, sentence
-from bench.errors import BenchError
 
 MOST_LINES = 50
 """Rows in a comment that people read; the rest is counted."""
-PATIENCE_S = 20
 ATOM = "http://www.w3.org/2005/Atom"
 
 
@@ -136,29 +129,6 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     ".md": markdown,
 }
 """By the ending of the file that is asked for."""
-
-
-def write(report: Report, path: Path) -> None:
-    """Write the report in the format that the file's name asks for."""
-    disk.write_atomic(path, FORMATS[path.suffix](report).encode())
-
-
-def post(report: Report, url: str) -> None:
-    """Send the report to a webhook: `text` says it in a line, `report` is all that `--json` prints.
-
-    An error names the host alone, as the rest of such an address is often a secret.
-    """
-    body = json.dumps({"text": f"bench check {report.headline}", "report": json.loads(as_json(report))}).encode()
-    try:
-        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 – the option takes http alone
-        with urllib.request.urlopen(request, timeout=PATIENCE_S):  # noqa: S310
-            pass
-    except (OSError, ValueError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        host = urllib.parse.urlsplit(url).hostname
-        raise BenchError(
-            f"--webhook: {host} has not taken the report: {reason}; the same command sends it again"
-        ) from error
 
 
 def _cell(text: str) -> str:

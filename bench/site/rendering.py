@@ -10,6 +10,7 @@ import posixpath
 import re
 from base64 import b64encode
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from html import escape, unescape
 from multiprocessing import get_context
 from pathlib import Path
@@ -127,7 +128,9 @@ def _draw(figures: list[Figure]) -> list["Drawing"]:
         return list(pool.map(draw, figures, chunksize=25))
 
 
+@cache
 def _environment() -> Environment:
+    """Return what compiles templates, each once a process and again when its file changes."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
