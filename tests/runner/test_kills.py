@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ recipes:
   baseline: []
   augment: ["augment(shift=1, flip=False)", dropout]
   tiny: [quantize]
-training: {epochs: 80, learning_rate: 0.005, batch_size: 32}
+training: {epochs: 40, learning_rate: 0.005, batch_size: 32}
 seeds: [0, 1]
 threads: 1
 measure: {runtimes: []}
@@ -62,8 +63,8 @@ def test_killed_at_random_moments_a_grid_comes_to_the_same_networks(
     while kills:
         place, grids = tmp_path / f"killed-{grids}", grids + 1
         process = started(place)
-        while kills and not ended(process, draw.uniform(1, 12)):
-            resumed += bool(list((place / ".bench").glob("checkpoints/*/*.checkpoint")))
+        while kills and not ended(process, place, draw, late=kills % 2 == 0):
+            resumed += bool(checkpoints(place))
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills -= 1
@@ -74,7 +75,14 @@ def test_killed_at_random_moments_a_grid_comes_to_the_same_networks(
     assert resumed, "no training was killed that had a checkpoint"
 
 
-def ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
+def checkpoints(place: Path) -> list[Path]:
+    return list((place / ".bench").glob("checkpoints/*/*.checkpoint"))
+
+
+def ended(process: subprocess.Popen[bytes], place: Path, draw: random.Random, *, late: bool) -> bool:
+    """Wait for a random moment, a `late` one while some training has a checkpoint; tell whether the run is over."""
+    while late and process.poll() is None and not checkpoints(place):
+        time.sleep(0.05)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(within_s)
+        process.wait(draw.uniform(0, 1) if late else draw.uniform(1, 8))
     return process.returncode is not None

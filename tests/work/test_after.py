@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import workbench
@@ -22,12 +23,14 @@ def split() -> data.Split:
     return workbench.prepare("digits(train_size=200)", validation=0.3)
 
 
-def job(split: data.Split, folder: Path, call: str = CNN, techniques: tuple[str, ...] = ()) -> training.Job:
-    """Return what an `after` door works with: a network that was trained for three epochs."""
+def job(
+    split: data.Split, folder: Path, call: str | keras.Model = CNN, techniques: tuple[str, ...] = ()
+) -> training.Job:
+    """Return what an `after` door works with: a network, by its call or as it is, trained for three epochs."""
     training.begin(workbench.factory.settings(), 0)
     learn = split.learn
     trainer = workbench.trainer(learn, techniques, epochs=3, learning_rate=0.02, batch_size=32)
-    model = workbench.build(call, learn)
+    model = workbench.build(call, learn) if isinstance(call, str) else call
     artifact = network.save(trainer.fit(model).network, folder)
     parent = training.Trained(folder / artifact.file, "logits", learn.facts)
     return training.Job((parent,), learn, trainer.settings, 0, folder, trainer)
@@ -44,8 +47,6 @@ def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(split: d
     real = training.Trainer.fit
 
     def fit(self: training.Trainer, model: Any, **more: Any) -> training.Product:
-        import keras
-
         see = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()))
         self.callbacks.append(see)
         return real(self, model, **more)
@@ -62,8 +63,6 @@ def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(split: d
             assert not np.allclose(steps[0], steps[-1])
         else:
             assert found != pytest.approx(mean, rel=1e-3)
-    import keras
-
     (layer,) = [one for one in product.network.layers if isinstance(one, keras.layers.BatchNormalization)][:1]
     inside = keras.Model(product.network.inputs, layer.input)
     values = inside.predict(split.train.x.astype(np.float32), verbose=0)
@@ -142,8 +141,6 @@ def test_a_teachers_weights_do_not_move_and_hints_count(tmp_path: Path, split: d
     trainer.loss = module.loss(trainer.loss, trainer, teacher=[wise, wise], weight=0.5, hint=2.0)
     weight, missed = trainer.head_losses["hint"]
     x = learn.train.x[:8].astype(np.float32)
-    import keras
-
     seen = keras.Model(wise.network.inputs, wise.network.layers[-1].input)(x)
     guess = np.zeros((8, 12), np.float32)
     assert weight == 2.0

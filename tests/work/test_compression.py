@@ -300,7 +300,18 @@ def test_the_rate_of_training_by_tfmot_is_the_schedules(split: data.Split, tmp_p
 
 def test_bare_operations_stay_where_rounding_is_trained_with(split: data.Split, tmp_path: Path) -> None:
     """As the padding in a ResNet's shortcuts, which tf_keras has no layer for."""
-    task = job(split, tmp_path, "resnet(depth=20, width=4)")
+    inputs = keras.Input((8, 8, 1))
+
+    def convolution(x: Any, maps: int, stride: int) -> Any:
+        x = keras.layers.Conv2D(maps, 3, strides=stride, padding="same", use_bias=False)(x)
+        return keras.layers.BatchNormalization()(x)
+
+    x = keras.layers.ReLU()(convolution(keras.layers.Rescaling(1 / 16)(inputs), 4, 1))
+    for maps in (8, 16):
+        short = keras.ops.pad(keras.layers.MaxPooling2D(1, 2)(x), (*[(0, 0)] * 3, (maps // 4, maps // 4)))
+        x = keras.layers.ReLU()(keras.layers.Add()([short, convolution(x, maps, 2)]))
+    x = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    task = job(split, tmp_path, keras.Model(inputs, x))
     assert "Pad" in {type(operation).__name__ for operation in task.parent.network.operations}
     product = after("quantize", task, scheme="qat", epochs=1)
     graph = stored.read(product.network)
