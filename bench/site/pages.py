@@ -111,6 +111,7 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
     for index, board in enumerate(view.boards, start=1):
         charts = (figures.trade_off(board, index), figures.recipe_effects(view.suite, board, index))
         boards.append((board, [chart for chart in charts if chart]))
+    compared, runtimes = _runtimes(view)
     return Page(
         path=suite_path(view.suite.name),
         title=view.suite.title,
@@ -121,7 +122,8 @@ def suite(view: SuiteView, problems: tuple[str, ...]) -> Page:
             "suite": view.suite,
             "boards": boards,
             "facts": _facts(view),
-            "runtimes": _runtimes(view),
+            "compared": compared,
+            "runtimes": runtimes,
             "machine": next((row.fastest.machine for row in view.rows if row.fastest), None),
             "faults": faults(view),
             "again": again(view.suite),
@@ -219,22 +221,24 @@ def _literal(value: Any) -> str:
     return "'" + value.replace("'", '"') + "'" if isinstance(value, str) else repr(value)
 
 
-def _runtimes(view: SuiteView) -> list[tuple[str, list[Deployment | None]]]:
-    """Return the timings of one example of each row, by runtime: the fastest first, what is unstable last.
+def _runtimes(view: SuiteView) -> tuple[list[Row], list[tuple[str, list[Deployment | None]]]]:
+    """Return the rows that several runtimes timed, and these timings of one example, by runtime.
 
-    None of fewer than three runtimes.
+    The fastest runtime comes first, what is unstable last. None of fewer than three runtimes.
     """
     timed = [
-        {one.runtime: one for one in row.deployments if one.batch_size == 1 and one.hardware == row.hardware}
+        (row, {one.runtime: one for one in row.deployments if one.batch_size == 1 and one.hardware == row.hardware})
         for row in view.rows
     ]
+    timed = [(row, found) for row, found in timed if len(found) > 1]
     quickest: dict[str, tuple[bool, float]] = {}
-    for name, one in (pair for found in timed for pair in found.items()):
+    for name, one in (pair for _, found in timed for pair in found.items()):
         place = (not one.is_valid, one.p50_ms.value)
         quickest[name] = min(place, quickest.get(name, place))
     if len(quickest) < FEWEST_RUNTIMES:
-        return []
-    return [(name, [found.get(name) for found in timed]) for name in sorted(quickest, key=quickest.__getitem__)]
+        return [], []
+    names = sorted(quickest, key=quickest.__getitem__)
+    return [row for row, _ in timed], [(name, [found.get(name) for _, found in timed]) for name in names]
 
 
 def _facts(view: SuiteView) -> list[tuple[str, str]]:

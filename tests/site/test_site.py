@@ -300,13 +300,18 @@ def test_three_runtimes_are_compared_and_two_are_not(tmp_path: Path) -> None:
         factory.timed(runtime="xla", p50_ms=1.0, validity="unstable", reasons=("steal",)),
         factory.timed(runtime="jax", p50_ms=3.0),
     ]
+    other = factory.cell(architecture="lenet5")  # timed by one runtime: there is nothing to compare
+    single = [factory.record(other), factory.timed(other, runtime="litert")]
+    suite = factory.suite_record([factory.suite_cell(factory.cell()), factory.suite_cell(other)])
     for count, is_shown in ((2, False), (3, True)):
-        made = built(tmp_path / str(count), factory.suite_record(), [factory.record(), *timings[:count]])
+        made = built(tmp_path / str(count), suite, [factory.record(), *single, *timings[:count]])
         html = made.pages["suites/demo/index.md"].html
         assert ('id="runtimes"' in html) == is_shown
     table = html[html.index('id="runtimes"') :]
     assert table.index(">litert<") < table.index(">jax<") < table.index(">xla<"), "what is unstable comes last"
     assert "(1.00\N{NO-BREAK SPACE}ms)" in table
+    head = table[: table.index("</thead>")]
+    assert "mlp · plain" in head and "lenet5 · plain" not in head
 
 
 def test_a_failed_timing_of_the_new_network_is_named_though_the_old_was_timed() -> None:
