@@ -21,8 +21,9 @@ SPREAD = {"test_architectures.py"}
 if "PYTEST_XDIST_WORKER" in os.environ:
     for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[threads] = "1"  # there is a process for each core already
-# Most of a test on JAX is XLA compiling for the CPU, half of that optimizing what then runs for a moment.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    # Most of a test on JAX is XLA compiling for the CPU, half of that optimizing what then runs for a moment.
+    # Benchmarks, which have one process, time what XLA makes of a network by itself.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
