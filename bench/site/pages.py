@@ -226,11 +226,7 @@ def _runtimes(view: SuiteView) -> tuple[list[Row], list[tuple[str, list[Deployme
 
     The fastest runtime comes first, what is unstable last. None of fewer than three runtimes.
     """
-    timed = [
-        (row, {one.runtime: one for one in row.deployments if one.batch_size == 1 and one.hardware == row.hardware})
-        for row in view.rows
-    ]
-    timed = [(row, found) for row, found in timed if len(found) > 1]
+    timed = [(row, found) for row in view.rows if len(found := {one.runtime: one for one in row.single}) > 1]
     quickest: dict[str, tuple[bool, float]] = {}
     for name, one in (pair for _, found in timed for pair in found.items()):
         place = (not one.is_valid, one.p50_ms.value)

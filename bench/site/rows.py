@@ -159,10 +159,14 @@ class Row(Struct, frozen=True, dict=True):
         return [d for d in self.deployments if d.hardware == self.hardware and d.validity == "valid"]
 
     @property
+    def single(self) -> list[Deployment]:
+        """Return the timings of one example a call on the suite's machine, in the same order, valid or not."""
+        return [d for d in self.deployments if d.hardware == self.hardware and d.batch_size == 1]
+
+    @property
     def doubtful(self) -> Deployment | None:
         """Return the fastest of the timings at batch size 1 that are unstable, where none is valid."""
-        own = [d for d in self.deployments if d.hardware == self.hardware and d.batch_size == 1]
-        return next((d for d in own if d.validity == "unstable"), None) if self.fastest is None else None
+        return next((d for d in self.single if d.validity == "unstable"), None) if self.fastest is None else None
 
     @property
     def made(self) -> str:
