@@ -9,10 +9,11 @@ import numpy as np
 
 from bench.errors import NotInstalled, Unsupported, first_line
 
+PACKAGES = ("onnx", "tf2onnx")
 MATRICES = ["Conv", "Gemm", "MatMul"]
 
 
-def export(network: Path, converted: Path) -> None:
+def convert(network: Path, converted: Path) -> None:
     """Write a Keras network as one `.onnx` file, for any batch size; raise NotInstalled without the exporters."""
     import keras  # here, as runtimes load this module and are timed without a framework
 

@@ -26,7 +26,7 @@ class Profile(Struct, frozen=True):
 
 PROFILES = {
     "smoke": Profile(
-        processes=2, samples=64, seconds=0.2, warmup_calls=10, warmup_s=0.1, stationary=False, percentiles=(50, 90)
+        processes=2, samples=64, seconds=0.2, warmup_calls=10, warmup_s=0.05, stationary=False, percentiles=(50, 90)
     ),
     "standard": Profile(
         processes=5, samples=662, seconds=10.0, warmup_calls=10, warmup_s=1.0, stationary=True, percentiles=(50, 90, 99)

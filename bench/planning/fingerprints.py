@@ -8,6 +8,7 @@ from functools import cache
 from hashlib import sha256
 from keyword import iskeyword
 from pathlib import Path
+from types import ModuleType
 
 from bench.cards import Card
 from bench.catalog import PACKAGE
@@ -26,6 +27,7 @@ PLUMBING = {
     "store",
     "tasks",
     "work/answers",
+    "work/converted",
 }
 """Modules of bench that plugins and the training core import and that no trained or timed figure depends on."""
 TRAINING = (
@@ -57,6 +59,12 @@ def core(kind: NodeKind) -> dict[str, str]:
 def code_of(card: Card) -> dict[str, str]:
     """Return the fingerprints of a plugin's file and, transitively, of the modules of bench that it imports."""
     return dict(_code_of(f"{card.kind}/{card.name}", card.path))
+
+
+def code_of_module(module: ModuleType) -> dict[str, str]:
+    """Return the same of a module that has been imported."""
+    assert module.__file__ is not None
+    return dict(_code_of(module.__name__, Path(module.__file__)))
 
 
 @cache

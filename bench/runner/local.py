@@ -119,7 +119,7 @@ class _Execution:
             for node in list(waiting.values()):
                 if len(active) >= self._settings.workers:
                     break
-                if not self._can_start(node):
+                if not self._can_start(node) or _repeats(node, active):
                     continue
                 if not self._take(node):
                     elsewhere.append(node)
@@ -266,6 +266,13 @@ class _Execution:
                 return None
             self._trained[parent] = store.read_file(header.path, Record)
         return self._trained[parent]
+
+
+def _repeats(node: Node, active: dict[Job, Task]) -> bool:
+    """Tell whether a node would be prepared beside another of its network, which may just be converted for both."""
+    return node.kind == "measure" and any(
+        task.node.kind == "measure" and task.node.parents == node.parents for task in active.values()
+    )
 
 
 def task_of(

@@ -6,13 +6,12 @@ the package for these is installed (pip install onnxruntime-gpu). Needs the extr
 pip install "keras-bench[onnx]".
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.blocks.to_onnx import export
+from bench.blocks.to_onnx import convert as convert
 from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
@@ -43,11 +42,6 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 ADDED: dict[str, Any] = {"provider": "cpu"}
-
-
-def convert(network: Path, converted: Path) -> None:
-    """Export a Keras network to ONNX."""
-    export(network, converted)
 
 
 def deploy(network: Deployable, *, provider: Literal["cpu", "cuda", "tensorrt"] = "cpu") -> Deployed:

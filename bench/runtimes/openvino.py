@@ -1,17 +1,16 @@
 """OpenVINO: Intel's runtime for processors and graphics units
 
 Runs its own files, `.onnx` and `.tflite` as they are; a Keras network is converted to ONNX. For one call
-at a time, on as many threads as the suite says. Needs the extra: pip install "keras-bench[openvino]".
+at a time, on as many threads as the suite says. Needs the extras: pip install "keras-bench[openvino,onnx]".
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.blocks import openvino_ir
-from bench.blocks.to_onnx import export
+from bench.blocks.to_onnx import convert as convert
 from bench.errors import Unsupported
 from bench.work.deployment import Deployable, Deployed
 
@@ -26,11 +25,6 @@ CONVERTS = {"keras": ".onnx"}
 INSTALL = 'pip install "keras-bench[openvino,onnx]"'
 LIGHT = True
 PACKAGES = ("openvino",)
-
-
-def convert(network: Path, converted: Path) -> None:
-    """Export a Keras network to ONNX."""
-    export(network, converted)
 
 
 def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:

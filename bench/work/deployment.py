@@ -1,9 +1,7 @@
 """What runtime plugins are handed and what they return."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalog import Catalog
-from bench.planning.fingerprints import code_of
-from bench.records import Artifact, Use, canonical
-from bench.tasks import PACKAGES, Home, versions
+from bench.records import Artifact, Use
+from bench.tasks import Home
+from bench.work import converted
 
 
 @dataclass(frozen=True)
@@ -59,23 +57,6 @@ class Deployed:
 
 def deploy(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact, threads: int) -> Deployed:
     """Load a network into a runtime, converted first if it does not run that format."""
-    network = Deployable(artifact, convert(catalog, runtime, home, artifact), threads)
+    network = Deployable(artifact, converted.file(catalog, runtime, home, artifact), threads)
     made: Callable[..., Deployed] = catalog.load("runtimes", runtime.name).deploy
     return made(network, **catalog.given("runtimes", runtime, "deploy"))
-
-
-def convert(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact) -> Path:
-    """Return the file of a network that a runtime reads, made by its `convert` unless it is there already."""
-    path = home.artifacts / artifact.file
-    facts = catalog.card("runtimes", runtime.name).facts(runtime)
-    if artifact.format not in facts.converts:
-        return path
-    code = code_of(catalog.card("runtimes", runtime.name))
-    made_by = sha256(canonical((runtime, code, versions((*PACKAGES, *facts.packages))))).hexdigest()[:8]
-    converted = home.conversions / f"{path.stem}-{runtime.name}-{made_by}{facts.converts[artifact.format]}"
-    if not converted.exists():
-        converted.parent.mkdir(parents=True, exist_ok=True)
-        draft = converted.with_name(f".{secrets.token_hex(8)}{converted.suffix}")  # two processes may be at it
-        catalog.load("runtimes", runtime.name).convert(path, draft, **catalog.given("runtimes", runtime, "convert"))
-        draft.replace(converted)
-    return converted

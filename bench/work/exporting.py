@@ -21,7 +21,7 @@ def export(network: Path, to: str, folder: Path) -> Path:
     if has != "keras":
         raise Unsupported(f"it is a {has} network, which nothing converts to {to}; --to {has} hands it over")
     if to == "onnx":
-        to_onnx.export(network, path)
+        to_onnx.convert(network, path)
         return path
     model = keras.models.load_model(network, compile=False)
     try:
@@ -39,7 +39,7 @@ def _openvino(network: Path, path: Path, folder: Path) -> Path:
     source = network
     if network.suffix == ".keras":
         source = folder / ".network.onnx"
-        to_onnx.export(network, source)
+        to_onnx.convert(network, source)
     try:
         openvino.save_model(openvino_ir.read(source), path, compress_to_fp16=False)
     except Exception as error:  # it has many

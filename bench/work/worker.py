@@ -30,7 +30,7 @@ from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, canonical, cell_id
 from bench.runner.process import visible
 from bench.tasks import COMPARED, EXPECTED, FRAMEWORKS, Progress, Task, failure, provenance, record, versions
-from bench.work import data, decoded, deployment, derived, evaluation, network, stored, taken, training
+from bench.work import converted, data, decoded, deployment, derived, evaluation, network, stored, taken, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.faults import cause
@@ -81,7 +81,7 @@ def prepare(task: Task) -> Path:
     facts = catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)
     if facts.install and find_spec(facts.packages[0].replace("-", "_")) is None:
         raise NotInstalled(f"{facts.packages[0]} is not installed ({facts.install})")
-    deployment.convert(catalog, spec.runtime, task.home, task.parent)
+    converted.file(catalog, spec.runtime, task.home, task.parent)
     split = _split(task, catalog)
     task.folder.mkdir(parents=True, exist_ok=True)
     path = task.folder / "examples.npy"

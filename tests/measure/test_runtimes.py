@@ -129,6 +129,12 @@ def test_every_runtime_that_is_here_times_the_same_network(place: Path) -> None:
     assert found["int8", "litert"].status == found["int8", "openvino"].status == "finished"
 
 
+def test_a_network_is_converted_once_for_all_that_take_the_same_file(place: Path) -> None:
+    network = (timed(place)["baseline", "litert"].parents or [""])[0]
+    made = [path.stem.split("-")[1] for path in (place / "home" / "conversions").glob(f"{network[:32]}-*")]
+    assert sorted(made) == ["crooked", "litert", "to_onnx"], "whatever the settings, and for OpenVINO, too"
+
+
 @pytest.mark.parametrize("recipe", ["baseline", "int8"])
 def test_what_computes_something_else_is_never_timed(place: Path, recipe: str) -> None:
     record = timed(place)[recipe, "crooked"]

@@ -58,8 +58,8 @@ def run(
     return execute(read, made, timeout_s)
 
 
-def execute(read: Suite, made: Plan, timeout_s: float | None = None) -> bool:
-    settings = settings_of(read, CATALOG, results=Path("results"), workers=1, timeout_s=timeout_s)
+def execute(read: Suite, made: Plan, timeout_s: float | None = None, workers: int = 1) -> bool:
+    settings = settings_of(read, CATALOG, results=Path("results"), workers=workers, timeout_s=timeout_s)
     settings = msgspec.structs.replace(settings, worker="fake_worker", timer="fake_worker")
     return run_suite(read, made, CATALOG, settings)
 
@@ -118,6 +118,15 @@ def test_the_end_of_a_run_says_what_failed_now_and_before_what_cannot_work_and_h
     read = suite.read(Path("suites/mine.yaml"), CATALOG)
     execute(read, planning.make(read, CATALOG, Path("results"), home().artifacts))
     assert "lenet5 · baseline cannot work: " in capsys.readouterr().out
+
+
+def test_workers_prepare_different_networks(workplace: Path) -> None:
+    Path("suites/mine.yaml").write_text(SUITE.format(rates="0.001", runtimes="[keras_call, tf_function, litert]"))
+    read = suite.read(Path("suites/mine.yaml"), CATALOG)
+    made = planning.make(read, CATALOG, Path("results"), home().artifacts)
+    execute(read, made, workers=2)
+    timings = [one for one in reading().records if one.node == "measure"]
+    assert [one.status for one in timings] == ["finished"] * 6
 
 
 def test_pooled_timings_carry_percentiles_with_enough_samples_only(workplace: Path) -> None:
