@@ -58,18 +58,22 @@ for file in sorted(Path("suites").glob("*.yaml")):
         bench(file.stem)
 
 
+# One process for each core, each of which takes up to 3 GB.
+PYTEST = ("pytest", "-n", "logical", "--maxprocesses", "4", "--benchmark-disable")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, and print what the quick ones cover; `nox -s tests -- -m "not slow"` runs those alone."""
+    """Run all tests; `nox -s tests -- -m "not slow"` runs the quick ones alone."""
     session.install("-e", ".", *group("tests"))
-    # One process for each core, each of which takes up to 3 GB.
-    words = ["-n", "logical", "--maxprocesses", "4", "--benchmark-disable"]
-    if session.posargs:
-        session.run("pytest", *words, *session.posargs)
-        return
-    # Looking at coverage makes building networks take twice as long on Python 3.11.
-    session.run("pytest", *words, "-m", "not slow", "--cov", "--cov-report", "term:skip-covered")
-    session.run("pytest", *words, "-m", "slow")
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Print what the quick tests cover."""
+    session.install("-e", ".", *group("tests"), "pytest-cov>=7")
+    session.run(*PYTEST, "-m", "not slow", "--cov", "--cov-report", "term:skip-covered")
 
 
 @nox.session

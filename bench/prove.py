@@ -20,9 +20,10 @@ import msgspec
 from msgspec import Struct
 
 from bench import store
-from bench.catalog import Catalog
+from bench.cards import read_card
+from bench.catalog import CALLS, PACKAGE, Catalog
 from bench.disk import write_atomic
-from bench.errors import BenchError
+from bench.errors import BenchError, PluginError
 from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
@@ -151,9 +152,10 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
             return then / whole.relative_to(root) if whole.is_relative_to(root) else whole
 
         def both(name: str, *, shorten: bool) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-            old = _suite([one.fields for one in stale], stale, catalog, shorten=shorten)
-            new = _suite([msgspec.to_builtins(one.header.cell) for one in stale], stale, catalog, shorten=shorten)
             plugins = [of_then(folder) for folder in catalog.folders]
+            of_now = [msgspec.to_builtins(one.header.cell) for one in stale]
+            old = _suite([one.fields for one in stale], stale, catalog, [then / "bench", *plugins], shorten=shorten)
+            new = _suite(of_now, stale, catalog, [PACKAGE, *catalog.folders], shorten=shorten)
             return (
                 _run(of_then(Path.cwd()), plugins, old, made.backend, Path(scratch, f"then-{name}")),
                 _run(Path.cwd(), catalog.folders, new, made.backend, Path(scratch, f"now-{name}")),
@@ -184,19 +186,26 @@ def _is_mixed(one: Stale) -> bool:
     return any(inner.dataset != cell.dataset for inner in cell.named)
 
 
-def _suite(cells: list[dict[str, Any]], stale: Sequence[Stale], catalog: Catalog, *, shorten: bool) -> dict[str, Any]:
-    """Return a suite of shortened cells, in the words of whichever schema they are in."""
+def _suite(
+    cells: list[dict[str, Any]], stale: Sequence[Stale], catalog: Catalog, plugins: Sequence[Path], *, shorten: bool
+) -> dict[str, Any]:
+    """Return a suite of shortened cells, in the words of whichever schema they are in, for the code in `plugins`."""
+
+    def whole(kind: str, use: dict[str, Any]) -> Use:
+        return _whole(plugins, kind, Use(**use))
+
     made, seed = stale[0].header.provenance, stale[0].node.seed
     training = {
-        key: str(Use(**value)) if isinstance(value, dict) else value for key, value in cells[0]["training"].items()
+        key: str(whole(CALLS[key], value)) if isinstance(value, dict) else value
+        for key, value in cells[0]["training"].items()
     }
     training["epochs"] = min(training["epochs"], EPOCHS)
     training["warmup_epochs"] = min(training["warmup_epochs"], 1)
     datasets, architectures, recipes = [], [], []
     for cell, one in zip(cells, stale, strict=True):
-        datasets.append(_here(catalog, "datasets", cell["dataset"], _few(one) if shorten else {}))
-        architectures.append(_here(catalog, "architectures", cell["architecture"], {}))
-        recipes.append([str(_without_seeds(Use(**use))) for use in cell["techniques"]])
+        datasets.append(_here(catalog, "datasets", whole("datasets", cell["dataset"]), _few(one) if shorten else {}))
+        architectures.append(_here(catalog, "architectures", whole("architectures", cell["architecture"]), {}))
+        recipes.append([str(_without_seeds(whole("techniques", use))) for use in cell["techniques"]])
     return {
         "title": "Probe",
         "datasets": list(dict.fromkeys(datasets)),
@@ -228,14 +237,24 @@ def _few(one: Stale) -> dict[str, int]:
     return {"train_size": wanted} if wanted < known else {}
 
 
-def _here(catalog: Catalog, kind: str, use: dict[str, Any], more: dict[str, Any]) -> str:
-    """Return a call in which a person's own files are named from the root, as the two sides run in two folders."""
-    parameters = use["parameters"] | more
+def _whole(plugins: Sequence[Path], kind: str, use: Use) -> Use:
+    """Return a use with what a record leaves out: parameters that came later, which a call takes for their defaults."""
+    files = (folder / kind / f"{use.name}.py" for folder in plugins)
     try:
-        files = catalog.paths(kind, Use(use["name"], parameters))
+        added = next((read_card(kind, file).added for file in files if file.exists()), {})
+    except PluginError:  # of another contract
+        added = {}
+    return Use(use.name, added | use.parameters)
+
+
+def _here(catalog: Catalog, kind: str, use: Use, more: dict[str, Any]) -> str:
+    """Return a call in which a person's own files are named from the root, as the two sides run in two folders."""
+    parameters = use.parameters | more
+    try:
+        files = catalog.paths(kind, Use(use.name, parameters))
     except BenchError:  # a name of then
         files = {}
-    return str(Use(use["name"], parameters | {key: str(Path(path).absolute()) for key, path in files.items()}))
+    return str(Use(use.name, parameters | {key: str(Path(path).absolute()) for key, path in files.items()}))
 
 
 def _run(

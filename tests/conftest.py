@@ -51,10 +51,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+def pytest_collection() -> None:
+    """Import without looking for garbage, which takes a quarter of the time that TensorFlow does."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Take what was imported out of the garbage collector's sight: Keras has it look at all for every network."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @dataclass

@@ -37,7 +37,9 @@ def build(inputs, outputs, *, width: int = 4{parameter}):
     return layers.Dense(outputs)({answer})
 '''
 FIRST = NET.format(added="", parameter="", answer="x")
-GROWN = NET.format(added='ADDED = {"slope": 1.0}\n', parameter=", slope: float = 1.0", answer="x")
+GROWN = NET.format(
+    added='ADDED = {"slope": 1.0}\n', parameter=", slope: float = 2.0", answer="x if slope == 1 else slope * x"
+)
 FORGOTTEN = NET.format(added="", parameter=", slope: float = 1.0", answer="x")
 OTHER = NET.format(added="", parameter="", answer="2 * x")
 SUITE = """
@@ -49,6 +51,8 @@ seeds: [0, 1]
 threads: 1
 measure: {runtimes: []}
 """
+STEEP = SUITE.replace("[net]", '["net(slope=1.0)"]')
+"""The same cell, in the words of GROWN."""
 
 
 def bench(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -99,6 +103,7 @@ def place(recorded: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_parameter_that_came_later_leaves_old_records_standing(place: Path) -> None:
+    (place / "suites" / "mine.yaml").write_text(STEEP)
     before = commit(place, GROWN)
     assert {run["status"] for run in planned(place)} == {"stale"}, "found again under their cell, of other code"
     done = bench(place, "prove", "mine")
@@ -141,6 +146,7 @@ def test_without_added_the_plan_says_which_parameter_made_the_cell_new(place: Pa
 
 @pytest.mark.slow
 def test_code_that_is_in_no_commit_proves_nothing(place: Path) -> None:
+    (place / "suites" / "mine.yaml").write_text(STEEP)
     (place / "plugins" / "architectures" / "net.py").write_text(GROWN)
     done = bench(place, "prove", "mine")
     assert done.returncode == 2

@@ -99,6 +99,7 @@ def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     process.terminal = int(terminal)
     parent, fault = Connection(int(connection)), None
+    gc.disable()  # it would look at all that is there again and again, for a quarter of the time
     try:
         for name in modules:
             importlib.import_module(name)
@@ -107,6 +108,7 @@ def main(connection: str, terminal: str, forks: str, *modules: str) -> None:
         fault = first_line(error)
     gc.collect()
     gc.freeze()  # or each fork's garbage collector would touch, and so copy, all that was imported
+    gc.enable()
     parent.send(Ready(_threads(), fault))
     if forks == "fork":
         _Forks(parent).serve()
