@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from factory import CREATED, cell, digest, record, regression, suite_cell, suite_record, timed, unfinished
+from factory import CREATED, cell, digest, record, regression, suite_cell, suite_record, unfinished
+from timings import timed
 
 from bench import store
 from bench.records import NodeKind, Record, cell_id

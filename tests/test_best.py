@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from conftest import Bench
-from factory import cell, record, suite_cell, suite_record, timed
+from factory import cell, record, suite_cell, suite_record
+from timings import timed
 
 from bench import store
 from bench.best import Budget, best

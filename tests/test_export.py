@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from factory import LATER, cell, record, timed, unfinished
+from factory import LATER, cell, record, unfinished
 from sample_suites import write_results
+from timings import timed
 
 import bench
 from bench import export, store

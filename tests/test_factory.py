@@ -6,6 +6,7 @@ from typing import Any
 import factory
 import numpy as np
 import pytest
+import timings
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -21,8 +22,8 @@ def shape(found: Sequence[Struct]) -> list[dict[str, Any]]:
 
 
 def test_timings_have_the_fields_of_measured_ones() -> None:
-    real = factory.summary([factory.process([1.0] * 32), factory.process([1.05] * 32)])
-    made = factory.timed(batch_sizes=(1,))
+    real = timings.summary([timings.process([1.0] * 32), timings.process([1.05] * 32)])
+    made = timings.timed(batch_sizes=(1,))
     assert shape(made.measurements) == shape(real.measurements)
     assert shape(made.series) == shape(real.series)
     assert shape(made.timings) == shape(real.timings)

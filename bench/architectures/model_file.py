@@ -60,16 +60,16 @@ def read(
         regular.size(Path(path), MOST_BYTES, "give the file of a network")
         if suffix == ".keras":
             open_archive(Path(path)).close()
+        if FORMATS[suffix] == "onnx":
+            return _onnx(Path(path), folder, scale, offset)
+        if FORMATS[suffix] == "openvino":
+            return _openvino(Path(path), folder, scale, offset)
         file = Path(shutil.copy(path, folder / f"network{suffix}"))
     if FORMATS[suffix] == "litert":
         _check_litert(file, path)
         if not is_plain:
             input_steps.litert(file, scale, offset)
         return file
-    if FORMATS[suffix] == "onnx":
-        return _onnx(Path(path), folder, scale, offset)
-    if FORMATS[suffix] == "openvino":
-        return _openvino(Path(path), folder, scale, offset)
     network = _keras(file, path)
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise Unsupported(

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from factory import LATER, digest, record, replace, timed
+from factory import LATER, digest, record, replace
+from timings import timed
 
 from bench import confirm, remeasure, store
 from bench.catalog import Catalog

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from comparing import compare, seeds
-from factory import LATER, cell, process, replace, summary, timed
+from factory import LATER, cell, replace
+from timings import process, summary, timed
 
 from bench.check import check, judge, render
 from bench.records import Record

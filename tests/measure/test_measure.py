@@ -11,7 +11,8 @@ from typing import Any
 import factory
 import numpy as np
 import pytest
-from factory import summary
+import timings
+from timings import summary
 
 from bench.catalog import Catalog
 from bench.measure import latency
@@ -117,7 +118,7 @@ def test_each_profile_takes_the_samples_that_its_percentiles_need(name: str) -> 
 
 
 def measured(value: float, *, n: int = 32, **disturbed: float) -> Sample:
-    return factory.process([value] * n, **disturbed)
+    return timings.process([value] * n, **disturbed)
 
 
 def test_processes_count_the_same_however_many_calls_they_made() -> None:
@@ -140,7 +141,7 @@ def test_processes_count_the_same_however_many_calls_they_made() -> None:
 
 def test_a_percentile_and_the_sketch_agree() -> None:
     draw = factory.rng("latencies")
-    found = summary([factory.process(draw.lognormal(0, 0.3, size=n)) for n in (40, 70, 500)])
+    found = summary([timings.process(draw.lognormal(0, 0.3, size=n)) for n in (40, 70, 500)])
     sketch = found.series[0]
     shown = dict(zip(sketch.points, sketch.values, strict=True))
     for m in found.measurements:
@@ -153,7 +154,7 @@ def test_intervals_cover_the_truth_though_calls_of_a_process_are_alike() -> None
     draw, covered = factory.rng("processes"), []
     for _ in range(200):
         levels = draw.normal(0, 0.05, size=5)
-        found = summary([factory.process(np.exp(level + draw.normal(0, 0.02, size=60))) for level in levels])
+        found = summary([timings.process(np.exp(level + draw.normal(0, 0.02, size=60))) for level in levels])
         p50 = next(m for m in found.measurements if m.name == "latency_ms" and m.statistic == "p50")
         covered.append(p50.low is not None and p50.high is not None and p50.low <= 1.0 <= p50.high)
     assert 0.9 <= np.mean(covered) <= 0.99
@@ -223,7 +224,7 @@ CHANGED = "the timing before (2026-01-02, 03:04 UTC) was another: p50 is +30%"
 )
 def test_a_timing_that_the_one_before_contradicts_says_so(before: dict[str, Any], validity: str) -> None:
     """Unless that one was disturbed; a change is believed when it is seen for the second time."""
-    (timing,) = summary([measured(1.0), measured(1.0)], factory.timed(**before)).timings
+    (timing,) = summary([measured(1.0), measured(1.0)], timings.timed(**before)).timings
     assert timing.validity == validity
     assert [reason.startswith("the timing before (") for reason in timing.reasons] == [True] * (validity != "valid")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import factory
 import msgspec
+import timings
 from msgspec import Struct, inspect
 
 from bench.dataset_record import ColumnSummary, DatasetRecord, Duplicates, ImageSummary, PartSummary
@@ -65,12 +66,12 @@ def samples() -> dict[str, Struct]:
         assert made.artifact is not None
         of = {"seed": seed, "parent": made.artifact.digest}
         found[f"demo/cell/train-s{seed}.json"] = made
-        found[f"demo/cell/measure-s{seed}.json"] = _whole(factory.timed(cell, reasons=("steal",), **of))
+        found[f"demo/cell/measure-s{seed}.json"] = _whole(timings.timed(cell, reasons=("steal",), **of))
         smaller = _whole(factory.record(derived, seed=seed, node="derive", parents=(made.artifact.digest,)))
         assert smaller.artifact is not None
         of = {"seed": seed, "parent": smaller.artifact.digest}
         found[f"demo/derived/derive-s{seed}.json"] = smaller
-        found[f"demo/derived/measure-s{seed}.json"] = _whole(factory.timed(derived, p50_ms=0.5, **of))
+        found[f"demo/derived/measure-s{seed}.json"] = _whole(timings.timed(derived, p50_ms=0.5, **of))
     first = found["demo/cell/train-s0.json"]
     assert isinstance(first, Record) and first.artifact is not None
     found["demo/cell/diagnose.json"] = factory.replace(

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 import sample_suites
+import timings
 from scipy import stats as scipy_stats
 
 from bench import stats, store
@@ -253,7 +254,7 @@ def page_of(site: Site, title: str) -> str:
 
 def test_a_network_trained_anew_is_not_shown_with_the_latency_of_the_old(tmp_path: Path) -> None:
     old, new = factory.record(accuracy=0.8), factory.record(accuracy=0.95, created=factory.LATER)
-    made = built(tmp_path, factory.suite_record(), [old, factory.timed(batch_sizes=(1,)), new])
+    made = built(tmp_path, factory.suite_record(), [old, timings.timed(batch_sizes=(1,)), new])
     assert f"{100 * (new.value('accuracy') or 0):.1f} %" in page_of(made, "mlp · plain")
     assert "1 timing of earlier networks of this row is left out; the newest has not" in page_of(made, "mlp · plain")
     assert "– not timed since made anew" in text(made.pages["suites/demo/index.md"].html)
@@ -298,7 +299,7 @@ def test_steps_of_present_rows_are_no_earlier_rows() -> None:
     last = factory.record(end, node="derive", parents=("teacher's", second.artifact.digest))
     suite = factory.suite_record([factory.suite_cell(end)])
     assert model.view(suite, [first, second, last]).earlier == ()
-    timed = [first, second, factory.timed(middle), last]  # only rows are timed, so that was one
+    timed = [first, second, timings.timed(middle), last]  # only rows are timed, so that was one
     assert [row.cell.label for row in model.view(suite, timed).earlier] == ["mlp · prune"]
 
 

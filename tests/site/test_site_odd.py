@@ -7,6 +7,7 @@ import factory
 import hostile
 import msgspec
 import pytest
+import timings
 from test_site import built
 
 from bench.catalog import Catalog
@@ -47,7 +48,7 @@ def test_odd_curves(tmp_path: Path, points: list[float], values: list[float | No
     curves = series(points, values)
     diagnosis = Diagnosis("Odd", series(points, values, axis="x"))
     odd = factory.replace(factory.record(), series=curves, diagnostics={"odd": diagnosis})
-    slow = factory.timed()
+    slow = timings.timed()
     quantiles = series(points, values, name="latency_ms", axis="quantile")
     made = site_of(
         tmp_path, odd, factory.record(seed=1), factory.record(seed=2), factory.replace(slow, series=quantiles)
@@ -69,7 +70,7 @@ def test_odd_measurements(tmp_path: Path, value: float) -> None:
         return factory.replace(record, measurements=changed)
 
     cells = [factory.cell(techniques=techniques) for techniques in ((), ("augment",))]
-    records = [make(cell, seed=seed) for cell in cells for seed in range(3) for make in (factory.record, factory.timed)]
+    records = [make(cell, seed=seed) for cell in cells for seed in range(3) for make in (factory.record, timings.timed)]
     rows = [factory.suite_cell(cell, name) for cell, name in zip(cells, ("plain", "augment"), strict=True)]
     made = built(tmp_path, factory.suite_record(rows), [odd(record) for record in records])
     assert made.problems == ()

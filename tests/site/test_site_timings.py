@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import factory
+import timings
 from test_site import built
 
 from bench.site import model
 
 
 def test_timings_of_two_machines_are_never_mixed() -> None:
-    here = [factory.timed(hardware="here", seed=seed, p50_ms=2.0) for seed in range(3)]
-    there = [factory.timed(hardware="there", seed=0, p50_ms=0.5)]
+    here = [timings.timed(hardware="here", seed=seed, p50_ms=2.0) for seed in range(3)]
+    there = [timings.timed(hardware="there", seed=0, p50_ms=0.5)]
     models = [factory.record(seed=seed) for seed in range(3)]
     row = model.view(factory.suite_record(), [*models, *here, *there]).boards[0].rows[0]
     assert {timing.hardware: timing.p50_ms.value for timing in row.deployments if timing.batch_size == 1} == {
@@ -24,8 +25,8 @@ def test_timings_of_two_machines_are_never_mixed() -> None:
 def test_timings_follow_the_network_that_they_are_of() -> None:
     old, new = factory.record(), factory.record(created=factory.LATER)
     assert new.artifact is not None
-    slow = factory.timed(p50_ms=9.0, created="2026-03-01T00:00:00Z")  # of the old network, though made last
-    fast = factory.timed(p50_ms=1.0, parent=new.artifact.digest, created=factory.LATER)
+    slow = timings.timed(p50_ms=9.0, created="2026-03-01T00:00:00Z")  # of the old network, though made last
+    fast = timings.timed(p50_ms=1.0, parent=new.artifact.digest, created=factory.LATER)
     (row,) = model.view(factory.suite_record(), [old, new, fast, slow]).rows
     assert (row.fastest and row.fastest.p50_ms.value, row.outdated) == (1.0, 1)
     again = factory.replace(new, artifact=old.artifact)  # trained again, to the last bit the same
@@ -34,26 +35,26 @@ def test_timings_follow_the_network_that_they_are_of() -> None:
 
 
 def test_the_machine_is_that_of_the_timings_shown() -> None:
-    old = [factory.record(), *(factory.timed(hardware="here", runtime=name) for name in ("litert", "keras"))]
+    old = [factory.record(), *(timings.timed(hardware="here", runtime=name) for name in ("litert", "keras"))]
     new = factory.record(created=factory.LATER)
     assert new.artifact is not None
-    moved = factory.timed(hardware="there", parent=new.artifact.digest, created=factory.LATER)
+    moved = timings.timed(hardware="there", parent=new.artifact.digest, created=factory.LATER)
     (row,) = model.view(factory.suite_record(), [*old, new, moved]).rows
     assert row.fastest is not None
     assert row.fastest.hardware == "there"
 
 
 def test_three_runtimes_are_compared_and_two_are_not(tmp_path: Path) -> None:
-    timings = [
-        factory.timed(runtime="litert", p50_ms=2.0),
-        factory.timed(runtime="xla", p50_ms=1.0, validity="unstable", reasons=("steal",)),
-        factory.timed(runtime="jax", p50_ms=3.0),
+    compared = [
+        timings.timed(runtime="litert", p50_ms=2.0),
+        timings.timed(runtime="xla", p50_ms=1.0, validity="unstable", reasons=("steal",)),
+        timings.timed(runtime="jax", p50_ms=3.0),
     ]
     other = factory.cell(architecture="lenet5")  # timed by one runtime: there is nothing to compare
-    single = [factory.record(other), factory.timed(other, runtime="litert")]
+    single = [factory.record(other), timings.timed(other, runtime="litert")]
     suite = factory.suite_record([factory.suite_cell(factory.cell()), factory.suite_cell(other)])
     for count, is_shown in ((2, False), (3, True)):
-        made = built(tmp_path / str(count), suite, [factory.record(), *single, *timings[:count]])
+        made = built(tmp_path / str(count), suite, [factory.record(), *single, *compared[:count]])
         html = made.pages["suites/demo/index.md"].html
         assert ('id="runtimes"' in html) == is_shown
     table = html[html.index('id="runtimes"') :]
@@ -66,8 +67,8 @@ def test_three_runtimes_are_compared_and_two_are_not(tmp_path: Path) -> None:
 def test_a_failed_timing_of_the_new_network_is_named_though_the_old_was_timed() -> None:
     new = factory.record(created=factory.LATER)
     assert new.artifact is not None
-    of_new = {"measure": factory.timed().measure, "parents": (new.artifact.digest,), "created": factory.LATER}
+    of_new = {"measure": timings.timed().measure, "parents": (new.artifact.digest,), "created": factory.LATER}
     failed = factory.replace(factory.unfinished(node="measure"), **of_new)
-    of_old = factory.replace(failed, parents=factory.timed().parents, created=factory.CREATED)
-    (row,) = model.view(factory.suite_record(), [factory.record(), of_old, factory.timed(), new, failed]).rows
+    of_old = factory.replace(failed, parents=timings.timed().parents, created=factory.CREATED)
+    (row,) = model.view(factory.suite_record(), [factory.record(), of_old, timings.timed(), new, failed]).rows
     assert row.faults == (failed,)

@@ -11,9 +11,10 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from factory import CREATED, LATER, cell, replace, suite_cell, suite_record, timed
+from factory import CREATED, LATER, cell, replace, suite_cell, suite_record
 from others import OTHERS, series
 from population import Network, TestSet, grid
+from timings import timed
 
 from bench import findings
 from bench.check import judge
