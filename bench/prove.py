@@ -24,6 +24,7 @@ from bench.cards import read_card
 from bench.catalog import CALLS, PACKAGE, Catalog
 from bench.disk import write_atomic
 from bench.errors import BenchError, PluginError
+from bench.planning import proof
 from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
@@ -66,10 +67,12 @@ class _Unproved(Exception):
 def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
     """Probe every group of the plan's stale records, leave a file for each that is proved, and say how it went."""
     groups: dict[Group, list[Stale]] = defaultdict(list)
+    proofs = proof.read(results).proofs
     for step in plan.steps.values():
         made = step.record
-        changed = step.status == "stale" and made and made.provenance.code != step.node.code
-        if changed and made and made.status == "finished" and made.artifact:
+        if step.status != "stale" or not made or made.status != "finished" or not made.artifact:
+            continue
+        if made.provenance.code != step.node.code and not proofs.equal(made, step.node):
             groups[group_of(made)].append(_read(step.node, made))
     if not groups:
         return
@@ -94,11 +97,11 @@ def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
             elif reason := _difference(one, before, after):
                 yield Outcome(group, count, False, reason)
             else:
-                proof = _proof(group, one, before, after, head)
+                shown = _proof(group, one, before, after, head)
                 state = sha256(canonical((group, code))).hexdigest()
                 name = f"{one.header.cell_id}-{one.node.kind}-{state[:8]}-{head[:8]}.json"
-                write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n")
-                yield Outcome(group, count, True, f"{proof.before.commit[:12]} and {head[:12]} do the same")
+                write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(shown), indent=1) + b"\n")
+                yield Outcome(group, count, True, f"{shown.before.commit[:12]} and {head[:12]} do the same")
 
 
 def _read(node: Node, header: Header) -> Stale:

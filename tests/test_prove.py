@@ -120,6 +120,9 @@ def test_a_parameter_that_came_later_leaves_old_records_standing(place: Path) ->
     assert found.after.commit == before != found.before.commit
     assert found.cell.dataset.parameters["train_size"] < 200, "shortened"
     assert "nothing is stale" in bench(place, "prove", "mine").stdout
+    (place / ".bench").rename(place / "elsewhere")
+    assert {run["status"] for run in planned(place)} == {"stale"}, "the networks are gone"
+    assert "nothing is stale" in bench(place, "prove", "mine").stdout, "and proved they are"
 
 
 @pytest.mark.slow
