@@ -121,7 +121,8 @@ def test_a_parameter_that_came_later_leaves_old_records_standing(place: Path) ->
     assert found.cell.dataset.parameters["train_size"] < 200, "shortened"
     assert "nothing is stale" in bench(place, "prove", "mine").stdout
     (place / ".bench").rename(place / "elsewhere")
-    assert {run["status"] for run in planned(place)} == {"stale"}, "the networks are gone"
+    (place / "suites" / "mine.yaml").write_text(f"{STEEP}recipes: {{plain: [], small: [low_rank]}}\n")
+    assert {run["status"] for run in planned(place)} == {"stale", "new"}, "the networks are gone, and needed"
     assert "nothing is stale" in bench(place, "prove", "mine").stdout, "and proved they are"
 
 
