@@ -115,6 +115,12 @@ def _parameters(parameters: dict[str, Any]) -> str:
     return f"  ({inside})" if inside else ""
 
 
+def guesswork(plan: Plan) -> str:
+    """Say of how many steps it is a mere guess how long they take, in brackets; nothing where it is known of all."""
+    guessed = sum(step.due and step.guessed for step in plan.steps.values())
+    return f" (a mere guess for {guessed} steps, as no record is like them)" if guessed else ""
+
+
 def plan_text(plan: Plan) -> str:
     """Return a plan as one line a run and a summary."""
     width = max((len(run.id) for run in plan.runs), default=0)
@@ -124,9 +130,7 @@ def plan_text(plan: Plan) -> str:
     ]
     counts = Counter(run.status for run in plan.runs)
     summary = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no run matches"
-    guessed = sum(step.due and step.guessed for step in plan.steps.values())
-    guess = f" (a mere guess for {guessed} steps, as no record is like them)" if guessed else ""
-    lines.append(f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work{guess}")
+    lines.append(f"{plan.suite}: {summary}; about {duration(plan.cost_s)} of work{guesswork(plan)}")
     if plan.earlier:
         cells = "cell has" if plan.earlier == 1 else "cells have"
         lines.append(f"{plan.suite}: {plan.earlier} {cells} records and stands in the suite no more")

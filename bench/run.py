@@ -17,6 +17,7 @@ from bench.catalog import Catalog
 from bench.dataset_record import DatasetRecord
 from bench.errors import BenchError, shortened
 from bench.measure.hardware import hardware
+from bench.overview import guesswork
 from bench.planning.plan import Plan, Step
 from bench.planning.suite import Suite
 from bench.records import Record, Status, Use
@@ -128,7 +129,8 @@ def _intention(plan: Plan, due: list[Step], workers: int) -> str:
         return f"{plan.suite}: {runs} runs, nothing to do"
     cost = duration(sum(step.wall_s(workers) for step in due))
     nodes = f"{len(due)} of {len(plan.steps)} nodes to execute"
-    return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {workers} worker{'s' * (workers > 1)}"
+    side_by_side = f"{workers} worker{'s' * (workers > 1)}"
+    return f"{plan.suite}: {runs} runs, {nodes}, about {cost} with {side_by_side}{guesswork(plan)}"
 
 
 def _keep_unsupported(plan: Plan, settings: Settings) -> list[Record]:
