@@ -71,7 +71,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Print what the quick tests cover."""
+    """Print what the quick tests cover; with the slow ones, which build networks, it would take twice as long."""
     session.install("-e", ".", *group("tests"), "pytest-cov>=7")
     session.run(*PYTEST, "-m", "not slow", "--cov", "--cov-report", "term:skip-covered")
 

@@ -170,12 +170,9 @@ class Card(Struct, frozen=True):
         return _facts(self, tuple((key, msgspec.json.encode(values.get(key))) for key in _deciding(self)))
 
     def given(self, use: Use, door: str | None = None) -> dict[str, Any]:
-        """Return what a use hands to one of the plugin's functions, or to any: those that came later filled in.
-
-        A function that is imported has no parameters of its own.
-        """
+        """Return what a use hands to one of the plugin's functions, or to any: those that came later filled in."""
         values = self.added | use.parameters
-        names = [parameter.name for parameter in self.parameters] if door is None else self.doors.get(door, ())
+        names = [parameter.name for parameter in self.parameters] if door is None else self.doors[door]
         return {name: values[name] for name in names}
 
     def __hash__(self) -> int:

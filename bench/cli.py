@@ -166,7 +166,8 @@ def prove(options: argparse.Namespace) -> int:
             print(f"{verdict}: {outcome.group} ({outcome.records} records): {outcome.reason}", flush=True)
     proved = sum(outcome.records for outcome in outcomes if outcome.proved)
     every = sum(outcome.records for outcome in outcomes)
-    _show(options, outcomes, f"{made.suite}: {proved} of {every} stale records proved" if every else "nothing is stale")
+    told = f"{made.suite}: {proved} of {every} stale records proved" if every else "nothing is left to prove"
+    _show(options, outcomes, told)
     return (FINE if proved == every else FAILED) or _name_problems(made.problems)
 
 

@@ -116,9 +116,9 @@ def _parameters(parameters: dict[str, Any]) -> str:
 
 
 def guesswork(plan: Plan) -> str:
-    """Say of how many steps it is a mere guess how long they take, in brackets; nothing where it is known of all."""
+    """Say of how many nodes it is a mere guess how long they take, in brackets; nothing where it is known of all."""
     guessed = sum(step.due and step.guessed for step in plan.steps.values())
-    return f" (a mere guess for {guessed} steps, as no record is like them)" if guessed else ""
+    return f" (a mere guess for {guessed} node{'s' * (guessed > 1)}, as no record is alike)" if guessed else ""
 
 
 def plan_text(plan: Plan) -> str:

@@ -24,10 +24,10 @@ from bench.cards import read_card
 from bench.catalog import CALLS, PACKAGE, Catalog
 from bench.disk import write_atomic
 from bench.errors import BenchError, PluginError
-from bench.planning import proof
 from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
+from bench.planning.proof import read as read_proofs
 from bench.records import Record, Use, canonical
 from bench.store import Header, now
 from bench.tasks import PACKAGES, Node, commit, versions
@@ -67,7 +67,7 @@ class _Unproved(Exception):
 def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
     """Probe every group of the plan's stale records, leave a file for each that is proved, and say how it went."""
     groups: dict[Group, list[Stale]] = defaultdict(list)
-    proofs = proof.read(results).proofs
+    proofs = read_proofs(results).proofs
     for step in plan.steps.values():
         made = step.record
         if step.status != "stale" or not made or made.status != "finished" or not made.artifact:
@@ -97,11 +97,11 @@ def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
             elif reason := _difference(one, before, after):
                 yield Outcome(group, count, False, reason)
             else:
-                shown = _proof(group, one, before, after, head)
+                proof = _proof(group, one, before, after, head)
                 state = sha256(canonical((group, code))).hexdigest()
                 name = f"{one.header.cell_id}-{one.node.kind}-{state[:8]}-{head[:8]}.json"
-                write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(shown), indent=1) + b"\n")
-                yield Outcome(group, count, True, f"{shown.before.commit[:12]} and {head[:12]} do the same")
+                write_atomic(results / FOLDER / name, msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n")
+                yield Outcome(group, count, True, f"{proof.before.commit[:12]} and {head[:12]} do the same")
 
 
 def _read(node: Node, header: Header) -> Stale:
@@ -157,7 +157,7 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
         def both(name: str, *, shorten: bool) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
             plugins = [of_then(folder) for folder in catalog.folders]
             of_now = [msgspec.to_builtins(one.header.cell) for one in stale]
-            old = _suite([one.fields for one in stale], stale, catalog, [then / "bench", *plugins], shorten=shorten)
+            old = _suite([one.fields for one in stale], stale, catalog, [of_then(PACKAGE), *plugins], shorten=shorten)
             new = _suite(of_now, stale, catalog, [PACKAGE, *catalog.folders], shorten=shorten)
             return (
                 _run(of_then(Path.cwd()), plugins, old, made.backend, Path(scratch, f"then-{name}")),
@@ -194,21 +194,21 @@ def _suite(
 ) -> dict[str, Any]:
     """Return a suite of shortened cells, in the words of whichever schema they are in, for the code in `plugins`."""
 
-    def whole(kind: str, use: dict[str, Any]) -> Use:
-        return _whole(plugins, kind, Use(**use))
+    def full(kind: str, use: dict[str, Any]) -> Use:
+        return _written_out(plugins, kind, Use(**use))
 
     made, seed = stale[0].header.provenance, stale[0].node.seed
     training = {
-        key: str(whole(CALLS[key], value)) if isinstance(value, dict) else value
+        key: str(full(CALLS[key], value)) if isinstance(value, dict) else value
         for key, value in cells[0]["training"].items()
     }
     training["epochs"] = min(training["epochs"], EPOCHS)
     training["warmup_epochs"] = min(training["warmup_epochs"], 1)
     datasets, architectures, recipes = [], [], []
     for cell, one in zip(cells, stale, strict=True):
-        datasets.append(_here(catalog, "datasets", whole("datasets", cell["dataset"]), _few(one) if shorten else {}))
-        architectures.append(_here(catalog, "architectures", whole("architectures", cell["architecture"]), {}))
-        recipes.append([str(_without_seeds(whole("techniques", use))) for use in cell["techniques"]])
+        datasets.append(_here(catalog, "datasets", full("datasets", cell["dataset"]), _few(one) if shorten else {}))
+        architectures.append(_here(catalog, "architectures", full("architectures", cell["architecture"]), {}))
+        recipes.append([str(_without_seeds(full("techniques", use))) for use in cell["techniques"]])
     return {
         "title": "Probe",
         "datasets": list(dict.fromkeys(datasets)),
@@ -240,7 +240,7 @@ def _few(one: Stale) -> dict[str, int]:
     return {"train_size": wanted} if wanted < known else {}
 
 
-def _whole(plugins: Sequence[Path], kind: str, use: Use) -> Use:
+def _written_out(plugins: Sequence[Path], kind: str, use: Use) -> Use:
     """Return a use with what a record leaves out: parameters that came later, which a call takes for their defaults."""
     files = (folder / kind / f"{use.name}.py" for folder in plugins)
     try:

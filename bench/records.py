@@ -32,7 +32,7 @@ from bench.measurements import Picture as Picture
 from bench.measurements import Series as Series
 from bench.measurements import Table as Table
 
-SCHEMA = 8
+SCHEMA = 9
 """Raised by any field that is added, renamed or taken away, with what `bench.upgrades` must know of it:
 an older reader then says which schema it lacks, and not that the file is no record."""
 CELL_HASH = 2

@@ -127,7 +127,7 @@ class Home(Struct, frozen=True):
 
     @property
     def conversions(self) -> Path:
-        """Where networks lie that a runtime converted for itself."""
+        """Where networks lie that were converted for runtimes."""
         return self.root / "conversions"
 
     @property

@@ -51,7 +51,7 @@ seeds: [0, 1]
 threads: 1
 measure: {runtimes: []}
 """
-STEEP = SUITE.replace("[net]", '["net(slope=1.0)"]')
+GROWN_SUITE = SUITE.replace("[net]", '["net(slope=1.0)"]')
 """The same cell, in the words of GROWN."""
 
 
@@ -103,7 +103,7 @@ def place(recorded: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_parameter_that_came_later_leaves_old_records_standing(place: Path) -> None:
-    (place / "suites" / "mine.yaml").write_text(STEEP)
+    (place / "suites" / "mine.yaml").write_text(GROWN_SUITE)
     before = commit(place, GROWN)
     assert {run["status"] for run in planned(place)} == {"stale"}, "found again under their cell, of other code"
     done = bench(place, "prove", "mine")
@@ -119,11 +119,11 @@ def test_a_parameter_that_came_later_leaves_old_records_standing(place: Path) ->
     found = store.read_file(file, Proof)
     assert found.after.commit == before != found.before.commit
     assert found.cell.dataset.parameters["train_size"] < 200, "shortened"
-    assert "nothing is stale" in bench(place, "prove", "mine").stdout
+    assert "nothing is left to prove" in bench(place, "prove", "mine").stdout
     (place / ".bench").rename(place / "elsewhere")
-    (place / "suites" / "mine.yaml").write_text(f"{STEEP}recipes: {{plain: [], small: [low_rank]}}\n")
+    (place / "suites" / "mine.yaml").write_text(f"{GROWN_SUITE}recipes: {{plain: [], small: [low_rank]}}\n")
     assert {run["status"] for run in planned(place)} == {"stale", "new"}, "the networks are gone, and needed"
-    assert "nothing is stale" in bench(place, "prove", "mine").stdout, "and proved they are"
+    assert "nothing is left to prove" in bench(place, "prove", "mine").stdout, "and proved they are"
 
 
 @pytest.mark.slow
@@ -145,12 +145,12 @@ def test_without_added_the_plan_says_which_parameter_made_the_cell_new(place: Pa
     assert run["status"] == "new"
     assert "net's parameter 'slope' is not in the records of" in run["reason"]
     assert "ADDED = {'slope': 1.0}" in run["reason"]
-    assert "nothing is stale" in bench(place, "prove", "mine").stdout
+    assert "nothing is left to prove" in bench(place, "prove", "mine").stdout
 
 
 @pytest.mark.slow
 def test_code_that_is_in_no_commit_proves_nothing(place: Path) -> None:
-    (place / "suites" / "mine.yaml").write_text(STEEP)
+    (place / "suites" / "mine.yaml").write_text(GROWN_SUITE)
     (place / "plugins" / "architectures" / "net.py").write_text(GROWN)
     done = bench(place, "prove", "mine")
     assert done.returncode == 2

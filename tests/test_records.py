@@ -8,6 +8,7 @@ from typing import Any
 import factory
 import msgspec
 import pytest
+import timings
 
 from bench import limits, records, store, upgrades
 from bench.errors import RecordError
@@ -56,7 +57,7 @@ def test_a_record_of_schema_1_is_read_for_ever() -> None:
 
 def test_a_newer_record_is_refused_by_name() -> None:
     text = json.dumps(json.loads(GOLDEN.read_text()) | {"schema": records.SCHEMA + 1}).encode()
-    with pytest.raises(RecordError, match=r"some\.json: written with schema 9, this bench reads up to 8; update bench"):
+    with pytest.raises(RecordError, match=r"some\.json: written with schema 10, this bench reads up to 9; update bench"):
         upgrades.decode(text, Record, "some.json")
 
 
@@ -172,3 +173,12 @@ def test_figures_that_cannot_be_are_refused(name: str, value: float, told: str) 
     ]
     with pytest.raises(RecordError, match=told):
         upgrades.decode(json.dumps(made).encode(), Record, "some.json")
+
+
+def test_cold_starts_of_before_schema_9_are_left_out() -> None:
+    timing = timings.timed()
+    names = {one.name for one in timing.measurements}
+    old = store.encode(timing).replace(b'"schema":9', b'"schema":8', 1)
+    found = upgrades.decode(old, Record, "here")
+    assert {one.name for one in found.measurements} == names - {"load_ms", "cold_start_ms"}
+    assert upgrades.decode(store.encode(timing), Record, "here") == timing

@@ -10,6 +10,7 @@ import numpy as np
 from bench.errors import NotInstalled, Unsupported, first_line
 
 PACKAGES = ("onnx", "tf2onnx")
+"""Whose versions decide what comes out; runtimes that convert by this block name them among their own."""
 MATRICES = ["Conv", "Gemm", "MatMul"]
 
 

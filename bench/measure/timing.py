@@ -12,7 +12,7 @@ from bench.errors import Disagrees, PluginError, shortened
 from bench.measure import latency
 from bench.measure.meters import Meters
 from bench.tasks import EXPECTED, Sample, Task
-from bench.work import deployment
+from bench.work import converted, deployment
 
 AGREES_WITHIN = {"keras": 0.01, "litert": 0.05, "onnx": 0.05, "openvino": 0.05}
 """Largest difference from the parent's outputs, relative to the largest of these, by the parent's format: rounding,
@@ -27,7 +27,7 @@ def sample(task: Task, examples: Path) -> Sample:
     catalog, spec = Catalog(task.plugins), task.node.measure
     runtime, sizes = spec.runtime, spec.batch_sizes
     meters, x = Meters(catalog), np.load(examples)
-    catalog.load("runtimes", runtime.name)  # so that what it imports counts for nothing
+    converted.file(catalog, runtime, task.home, task.parent)  # so that neither imports nor finding it count as loading
     loading = time.perf_counter()
     deployed: Any = deployment.deploy(catalog, runtime, task.home, task.parent, task.threads)
     if not isinstance(deployed, deployment.Deployed) or not isinstance(deployed.size_bytes, int):

@@ -61,10 +61,10 @@ def code_of(card: Card) -> dict[str, str]:
     return dict(_code_of(f"{card.kind}/{card.name}", card.path))
 
 
-def code_of_module(module: ModuleType) -> dict[str, str]:
-    """Return the same of a module that has been imported."""
-    assert module.__file__ is not None
-    return dict(_code_of(module.__name__, Path(module.__file__)))
+def code_of_block(block: ModuleType) -> dict[str, str]:
+    """Return the same of a module of bench that has been imported."""
+    assert block.__file__ is not None
+    return dict(_code_of(block.__name__.removeprefix("bench.").replace(".", "/"), Path(block.__file__)))
 
 
 @cache

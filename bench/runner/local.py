@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from bench import disk, store
+from bench.catalog import Catalog
 from bench.errors import BenchError, told
 from bench.planning.plan import Plan
 from bench.records import Artifact, Record, Status, Use
@@ -76,6 +77,7 @@ class _Execution:
         self._workers = workers
         self._leases = leases
         self._news = News(settings.results, settings.backend, plan.seen)
+        self._catalog = Catalog(settings.plugins)
         self._jobs = Jobs(workers, self._interrupt, settings.timeout_s)
         self._timer = Timer(settings, self._jobs, watch)
         self._made: dict[str, Artifact] = {}
@@ -119,7 +121,7 @@ class _Execution:
             for node in list(waiting.values()):
                 if len(active) >= self._settings.workers:
                     break
-                if not self._can_start(node) or _repeats(node, active):
+                if not self._can_start(node) or self._repeats(node, active):
                     continue
                 if not self._take(node):
                     elsewhere.append(node)
@@ -149,6 +151,18 @@ class _Execution:
 
     def _can_start(self, node: Node) -> bool:
         return all(parent in self._made for parent in node.parents)
+
+    def _repeats(self, node: Node, active: dict[Job, Task]) -> bool:
+        """Tell whether a node would have its network converted beside another, perhaps to the same file."""
+        return self._converts(node) and any(
+            self._converts(task.node) and task.node.parents == node.parents for task in active.values()
+        )
+
+    def _converts(self, node: Node) -> bool:
+        if node.measure is None:
+            return False
+        facts = self._catalog.card("runtimes", node.measure.runtime.name).facts(node.measure.runtime)
+        return self._made[node.parents[0]].format in facts.converts
 
     def _take(self, node: Node) -> bool:
         """Take a node, or adopt what another run has recorded of it; False while another run executes it."""
@@ -266,13 +280,6 @@ class _Execution:
                 return None
             self._trained[parent] = store.read_file(header.path, Record)
         return self._trained[parent]
-
-
-def _repeats(node: Node, active: dict[Job, Task]) -> bool:
-    """Tell whether a node would be prepared beside another of its network, which may just be converted for both."""
-    return node.kind == "measure" and any(
-        task.node.kind == "measure" and task.node.parents == node.parents for task in active.values()
-    )
 
 
 def task_of(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.blocks.to_onnx import convert as convert
+from bench.blocks.to_onnx import convert as convert  # the alias makes it a door of this file
 from bench.errors import NotInstalled, Unsupported
 from bench.work.deployment import Deployable, Deployed
 
@@ -26,7 +26,7 @@ BACKENDS = ("tensorflow",)
 CONVERTS = {"keras": ".onnx"}
 INSTALL = 'pip install "keras-bench[onnx]"'
 LIGHT = True
-PACKAGES = ("onnxruntime", "onnxruntime-gpu")
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnx", "tf2onnx")
 
 TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,

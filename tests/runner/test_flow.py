@@ -89,7 +89,7 @@ def test_all_nodes_leave_a_record_and_a_second_run_does_nothing(
     assert trained.artifact is not None
     assert derived.parents == (trained.artifact.digest,)
     told = capsys.readouterr().out
-    assert "(a mere guess for 6 steps, as no record is like them)" in " ".join(told.split())
+    assert "(a mere guess for 6 nodes, as no record is alike)" in " ".join(told.split())
     assert "[  6/6]" in told
 
     kept = first.suites["mine"]
@@ -123,7 +123,9 @@ def test_the_end_of_a_run_says_what_failed_now_and_before_what_cannot_work_and_h
 
 
 def test_workers_prepare_different_networks(workplace: Path) -> None:
-    Path("suites/mine.yaml").write_text(SUITE.format(rates="0.001", runtimes="[keras_call, tf_function, litert]"))
+    Path("suites/mine.yaml").write_text(
+        SUITE.format(rates="0.001", runtimes="[litert, litert(threads=2), onnxruntime]")
+    )
     read = suite.read(Path("suites/mine.yaml"), CATALOG)
     made = planning.make(read, CATALOG, Path("results"), home().artifacts)
     execute(read, made, workers=2)
