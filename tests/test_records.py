@@ -57,7 +57,9 @@ def test_a_record_of_schema_1_is_read_for_ever() -> None:
 
 def test_a_newer_record_is_refused_by_name() -> None:
     text = json.dumps(json.loads(GOLDEN.read_text()) | {"schema": records.SCHEMA + 1}).encode()
-    with pytest.raises(RecordError, match=r"some\.json: written with schema 10, this bench reads up to 9; update bench"):
+    with pytest.raises(
+        RecordError, match=r"some\.json: written with schema 10, this bench reads up to 9; update bench"
+    ):
         upgrades.decode(text, Record, "some.json")
 
 

@@ -241,6 +241,7 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
     suite, rows = view.suite, view.rows
     planned = sum((1 if row.seedless else len(suite.seeds)) * len(suite.folds) for row in rows)
     dates = sorted(record.created[:10] for record in view.records)
+    commits = view.facts(lambda record: record.provenance.commit)
     seeds, folds = len(suite.seeds), len(suite.folds)
     facts = [
         ("Cells", f"{len(rows):,}"),
@@ -249,7 +250,7 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
         ("Latency profile", suite.profile),
         ("Hardware", "; ".join(view.facts(machine))),
         ("Measured", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""),
-        ("Commit", ", ".join(commit[:10] for commit in view.facts(lambda record: record.provenance.commit))),
+        ("Commit", f"{commits[-1][:10]}{f' and {len(commits) - 1} before' * (len(commits) > 1)}" if commits else ""),
     ]
     return [(name, value) for name, value in facts if value]
 
