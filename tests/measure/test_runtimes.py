@@ -52,6 +52,23 @@ def deploy(network: Deployable) -> Deployed:
 
     return replace(made, predict=predict)
 '''
+SLUGGISH = '''"""Sluggish: takes half a second to import"""
+
+import time
+
+from bench.runtimes.litert import deploy as litert
+from bench.work.deployment import Deployable, Deployed
+
+ACCEPTS = ("litert",)
+LIGHT = True
+PACKAGES = ("ai-edge-litert",)
+time.sleep(0.5)
+
+
+def deploy(network: Deployable) -> Deployed:
+    """Run it as LiteRT does."""
+    return litert(network)
+'''
 ABSENT = '''"""Absent: a runtime that is not installed"""
 
 from bench.work.deployment import Deployable, Deployed
@@ -91,10 +108,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runtimes")
     (folder / "suites").mkdir()
     (folder / "plugins" / "runtimes").mkdir(parents=True)
-    for name, text in (("crooked", CROOKED), ("absent", ABSENT)):
+    for name, text in (("crooked", CROOKED), ("sluggish", SLUGGISH), ("absent", ABSENT)):
         (folder / "plugins" / "runtimes" / f"{name}.py").write_text(text)
     runtimes = "tf_function, litert, \"litert(delegate='none')\", litert(amx=False), onnxruntime, openvino, jax"
-    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, crooked, absent"))
+    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, crooked, sluggish, absent"))
     done = bench(folder, "run", "mine", "--plugins", "plugins")
     assert "Traceback" not in done.stderr, done.stderr
     return folder
@@ -127,6 +144,10 @@ def test_every_runtime_that_is_here_times_the_same_network(place: Path) -> None:
         assert record.value("machine_work_ms", batch_size=8)
     assert ("int8", "jax") not in found, "which runs no LiteRT files"
     assert found["int8", "litert"].status == found["int8", "openvino"].status == "finished"
+
+
+def test_what_a_runtime_imports_is_no_part_of_its_cold_start(place: Path) -> None:
+    assert (timed(place)["int8", "sluggish"].value("cold_start_ms") or 0) < 500
 
 
 def test_a_network_is_converted_once_for_all_that_take_the_same_file(place: Path) -> None:
