@@ -27,7 +27,6 @@ from bench.errors import BenchError, PluginError
 from bench.planning.identity import OF_SEEDS
 from bench.planning.plan import Plan
 from bench.planning.proof import FOLDER, Group, Probe, Proof, group_of, without_files
-from bench.planning.proof import read as read_proofs
 from bench.records import Record, Use, canonical
 from bench.store import Header, now
 from bench.tasks import PACKAGES, Node, commit, versions
@@ -67,12 +66,11 @@ class _Unproved(Exception):
 def prove(plan: Plan, catalog: Catalog, results: Path) -> Iterator[Outcome]:
     """Probe every group of the plan's stale records, leave a file for each that is proved, and say how it went."""
     groups: dict[Group, list[Stale]] = defaultdict(list)
-    proofs = read_proofs(results).proofs
     for step in plan.steps.values():
         made = step.record
         if step.status != "stale" or not made or made.status != "finished" or not made.artifact:
             continue
-        if made.provenance.code != step.node.code and not proofs.equal(made, step.node):
+        if not plan.proofs.equal(made, step.node):
             groups[group_of(made)].append(_read(step.node, made))
     if not groups:
         return

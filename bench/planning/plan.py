@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from bench import dataset_record, store
 from bench.catalog import Catalog
@@ -82,6 +82,8 @@ class Plan(Struct, frozen=True):
     """Names of the record files that were read."""
     notes: tuple[str, ...] = ()
     """What a person should know and is no fault."""
+    proofs: proof.Proofs = field(default_factory=lambda: proof.Proofs([]))
+    """What says that changed code does the same."""
 
     @property
     def cost_s(self) -> float:
@@ -145,6 +147,7 @@ def make(
         doubtful=_doubtful(steps),
         seen=frozenset(header.path.name for header in found if header.path),
         notes=(*proved.notes, *_untimed(tree, catalog)),
+        proofs=proved.proofs,
     )
 
 
@@ -227,7 +230,7 @@ class _Judge:
                 return "new", "not yet measured on this hardware with these runtime versions", None
         if not executions:
             return self._unrecorded(node, parents)
-        standing = [header for header in executions if self._same_code(header, node)]
+        standing = [header for header in executions if self._proofs.equal(header, node)]
         if not standing:
             before_code = executions[-1].provenance.code
             names = before_code.keys() | node.code.keys()
@@ -312,9 +315,6 @@ class _Judge:
         """Tell whether a dataset whose files were not the published ones has been seen whole since."""
         dataset = (str(self._tree.plain(node.cell.dataset)), node.cell.source)
         return self._seen_whole.get(dataset, "") > record.created
-
-    def _same_code(self, header: Header, node: Node) -> bool:
-        return header.provenance.code == node.code or self._proofs.equal(header, node)
 
 
 def is_here(timed: Header | Record, node: Node, backend: str) -> bool:

@@ -83,6 +83,8 @@ class Proofs:
 
     def equal(self, header: Header, node: Node) -> bool:
         """Tell whether what a record says would be said by today's code of its node, of the same files."""
+        if header.provenance.code == node.code:
+            return True
         if _files(header.provenance.code) != _files(node.code):
             return False
         known = self._alike.get(group_of(header), {}) if self._alike else {}

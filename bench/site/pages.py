@@ -242,6 +242,7 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
     planned = sum((1 if row.seedless else len(suite.seeds)) * len(suite.folds) for row in rows)
     dates = sorted(record.created[:10] for record in view.records)
     commits = view.facts(lambda record: record.provenance.commit)
+    earlier = f" and {len(commits) - 1} before" if len(commits) > 1 else ""
     seeds, folds = len(suite.seeds), len(suite.folds)
     facts = [
         ("Cells", f"{len(rows):,}"),
@@ -250,7 +251,7 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
         ("Latency profile", suite.profile),
         ("Hardware", "; ".join(view.facts(machine))),
         ("Measured", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""),
-        ("Commit", f"{commits[-1][:10]}{f' and {len(commits) - 1} before' * (len(commits) > 1)}" if commits else ""),
+        ("Commit", f"{commits[-1][:10]}{earlier}" if commits else ""),
     ]
     return [(name, value) for name, value in facts if value]
 
