@@ -48,7 +48,7 @@ FRAMEWORKS = (*PACKAGES, "jaxlib", "torch")
 
 
 COMPARED = 16
-"""Test examples on which a runtime's outputs must be the network's own before it is timed, at least."""
+"""Test examples on which a runtime's outputs must be the network's own before it is timed."""
 EXPECTED = "expected.npy"
 """The network's own outputs for these, beside the examples that it is timed on."""
 

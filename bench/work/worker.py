@@ -86,8 +86,7 @@ def prepare(task: Task) -> Path:
     task.folder.mkdir(parents=True, exist_ok=True)
     path = task.folder / "examples.npy"
     np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
-    compared = max(spec.batch_sizes[0], COMPARED)
-    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).kept(split.test)[:compared])
+    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).kept(split.test)[:COMPARED])
     return path
 
 

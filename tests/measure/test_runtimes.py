@@ -26,7 +26,7 @@ seeds: [0]
 threads: 1
 measure: {profile: smoke, batch_sizes: [1, 8], runtimes: [RUNTIMES]}
 """
-CROOKED = '''"""Crooked: answers a little otherwise"""
+CROOKED = '''"""Crooked: answers a little otherwise at one batch size"""
 
 from bench.runtimes import litert
 from bench.work.deployment import Deployable, Deployed
@@ -41,13 +41,13 @@ def convert(network, converted):
     litert.convert(network, converted)
 
 
-def deploy(network: Deployable) -> Deployed:
-    """Run it as LiteRT does, and add to the first answer."""
+def deploy(network: Deployable, *, size: int = 1) -> Deployed:
+    """Run it as LiteRT does, and add to the first answer at one batch size."""
     made = litert.deploy(network)
 
     def predict(x):
         answers = made.predict(x).copy()
-        answers[:, 0] += 1.0
+        answers[:, 0] += float(len(answers) == size)
         return answers
 
     return replace(made, predict=predict)
@@ -111,7 +111,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("crooked", CROOKED), ("sluggish", SLUGGISH), ("absent", ABSENT)):
         (folder / "plugins" / "runtimes" / f"{name}.py").write_text(text)
     runtimes = "tf_function, litert, \"litert(delegate='none')\", litert(amx=False), onnxruntime, openvino, jax"
-    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, crooked, sluggish, absent"))
+    ours = "crooked(size=1), crooked(size=8), sluggish, absent"
+    (folder / "suites" / "mine.yaml").write_text(SUITE.replace("RUNTIMES", f"{runtimes}, {ours}"))
     done = bench(folder, "run", "mine", "--plugins", "plugins")
     assert "Traceback" not in done.stderr, done.stderr
     return folder
@@ -157,12 +158,14 @@ def test_a_network_is_converted_once_for_all_that_take_the_same_file(place: Path
 
 
 @pytest.mark.parametrize("recipe", ["baseline", "int8"])
-def test_what_computes_something_else_is_never_timed(place: Path, recipe: str) -> None:
-    record = timed(place)[recipe, "crooked"]
+@pytest.mark.parametrize("size", [1, 8])
+def test_what_computes_something_else_at_any_batch_size_is_never_timed(place: Path, recipe: str, size: int) -> None:
+    record = timed(place)[recipe, f"crooked(size={size})" if size > 1 else "crooked"]
     assert record.status == "failed"
     assert record.error is not None
     assert record.error.type == "Disagrees"
     assert "its outputs are not the network's own: they differ by up to 1" in record.error.message
+    assert f"at a batch size of {size}, and rounding explains 0.0" in record.error.message
     assert not record.measurements
 
 
