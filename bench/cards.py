@@ -232,6 +232,8 @@ def read_card(kind: str, path: Path) -> Card:
             if parameters.setdefault(parameter.name, parameter) != parameter:
                 raise PluginError(f"{path}: its functions disagree about the parameter '{parameter.name}'")
     literals = dict(_literals(kind, tree, path, parameters))
+    if "CONVERTS" in literals and "convert" not in doors and "convert" not in _imported(tree):
+        raise PluginError(f"{path}: CONVERTS says what its function 'convert' makes, and it has none")
     history = {name: literals.pop(name, {}) for name in HISTORY}
     return Card(
         kind=kind,
@@ -250,6 +252,11 @@ def read_card(kind: str, path: Path) -> Card:
         formerly=history["FORMERLY"],
         aliases=history["ALIASES"],
     )
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str], str]:

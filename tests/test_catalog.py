@@ -108,16 +108,17 @@ def test_a_person_can_add_plugins_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("kind", "text", "says"),
     [
-        ("def build(inputs, outputs, **options): ...\n", "'**options' hides typing errors"),
-        ("def bild(inputs, outputs): ...\n", "no function build"),
-        ("def build(:\n", "not a Python file"),
+        ("architectures", "def build(inputs, outputs, **options): ...\n", "'**options' hides typing errors"),
+        ("architectures", "def bild(inputs, outputs): ...\n", "no function build"),
+        ("architectures", "def build(:\n", "not a Python file"),
+        ("runtimes", "CONVERTS = {'keras': '.x'}\ndef deploy(network): ...\n", "what its function 'convert' makes"),
     ],
 )
-def test_a_plugin_that_breaks_the_contract_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_plugin_that_breaks_the_contract_is_named(tmp_path: Path, kind: str, text: str, says: str) -> None:
     with pytest.raises(PluginError, match=r"mine\.py") as caught:
-        own_plugin(tmp_path, text).cards("architectures")
+        own_plugin(tmp_path, text, kind).cards(kind)
     assert says in str(caught.value)
 
 
