@@ -169,6 +169,10 @@ class Card(Struct, frozen=True):
         values = self.added | use.parameters
         return _facts(self, tuple((key, msgspec.json.encode(values.get(key))) for key in _deciding(self)))
 
+    def named(self, use: Use) -> str:
+        """Return a use as a reader is told of it: by its name, and by the parameters that its literals go by."""
+        return str(Use(use.name, {key: use.parameters[key] for key in _deciding(self) if key in use.parameters}))
+
     def given(self, use: Use, door: str | None = None) -> dict[str, Any]:
         """Return what a use hands to one of the plugin's functions, or to any: those that came later filled in."""
         values = self.added | use.parameters

@@ -7,6 +7,7 @@ is its name. See `bench.cards` for what a file says of itself.
 import ast
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 
 from bench.cards import KINDS, Card, Parameter, read_card
 from bench.errors import PluginError, nearest
+from bench.limits import NotNegative, Positive, Rate, Several, Share
 from bench.records import Activation, Cell, DataOptions, Initializer, Momentum, Training, Use
 
 PACKAGE = Path(__file__).parent
@@ -39,8 +41,14 @@ _TYPES: dict[str, Any] = {
     "Cell": str,
     "Initializer": Initializer,
     "Momentum": Momentum,
+    "NotNegative": NotNegative,
+    "Positive": Positive,
+    "Rate": Rate,
+    "Several": Several,
+    "Share": Share,
+    "Any": Any,
 }
-"""What annotations of parameters may name; others accept anything. A cell is written as a quoted call."""
+"""What annotations of parameters may name. A cell is written as a quoted call."""
 
 OPTION_PARAMETERS = (
     Parameter("train_size", "int | None", None),
@@ -308,7 +316,12 @@ def _text(key: Any) -> str:
 def _coerce(plugin: str, parameter: Parameter, value: Any) -> Any:
     if value is None and parameter.default is None and not parameter.required:
         return None
-    return _convert(plugin, parameter.name, value, _type_of(parameter.annotation), parameter.annotation)
+    try:
+        wanted = _type_of(parameter.annotation)
+    except KeyError as error:
+        fault = f"annotated as {parameter.annotation}, which a plan cannot check: it knows {', '.join(_TYPES)}, Literal"
+        raise PluginError(f"{plugin}: its parameter '{parameter.name}' is {fault}; write the type out") from error
+    return _convert(plugin, parameter.name, value, wanted, parameter.annotation)
 
 
 def _convert(plugin: str, name: str, value: Any, wanted: Any, annotation: str = "") -> Any:
@@ -316,31 +329,50 @@ def _convert(plugin: str, name: str, value: Any, wanted: Any, annotation: str = 
         return msgspec.to_builtins(msgspec.convert(value, wanted))
     except msgspec.ValidationError as error:
         fault = str(error).replace("`", "")
-        choices = get_args(wanted) if get_origin(wanted) is Literal else ()
+        choices = _choices(wanted)
+        words = _words(wanted)
         near = (
             nearest(value, [choice for choice in choices if isinstance(choice, str)]) if isinstance(value, str) else ""
         )
         if len(choices) > 12:
             fault = f"not one of its {len(choices)} choices{near}"
         elif choices:
-            fault = f"should be {', '.join(map(repr, choices))}{near}"
-        elif wanted is Initializer:
-            fault = f"should be {Initializer.__metadata__[0].title}"  # type: ignore[attr-defined]
-        elif annotation:
-            fault = f"should be {annotation}"
+            fault = f"should be {' or '.join(map(repr, choices))}{near}"
+        elif words or annotation:
+            fault = f"should be {words or annotation}"
+            if isinstance(value, str) and re.fullmatch(r"[-+\d.e/ ]+", value):
+                fault += "; write it without quotes"
         raise PluginError(f"{plugin}({name}={value!r}): {fault[0].lower()}{fault[1:]}") from error
+
+
+def described(annotation: str) -> str:
+    """Return an annotation for a reader: in words where it names one of this project's ranges."""
+    return _words(_TYPES.get(annotation)) or annotation
+
+
+def _words(wanted: Any) -> str | None:
+    return next((meta.description for meta in getattr(wanted, "__metadata__", ())), None)
+
+
+def _choices(wanted: Any) -> tuple[Any, ...]:
+    """Return the values that a type lists, None among them."""
+    kinds = get_args(wanted) if get_origin(wanted) is Union else (wanted,)
+    listed = [kind for kind in kinds if kind is not type(None)]
+    if not all(get_origin(kind) is Literal for kind in listed):
+        return ()
+    return (*(value for kind in listed for value in get_args(kind)), *([None] if type(None) in kinds else []))
 
 
 @cache
 def _type_of(annotation: str) -> Any:
-    """Build the type that an annotation names, without evaluating it; what is not known accepts anything."""
+    """Build the type that an annotation names, without evaluating it; raise KeyError for a name that is not known."""
 
     def build(node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=None):
                 return None
             case ast.Name(id=name):
-                return _TYPES.get(name, Any)
+                return _TYPES[name]
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 return Union[build(left), build(right)]  # noqa: UP007 (a type made at run time)
             case ast.Subscript(value=ast.Name(id="Literal")):

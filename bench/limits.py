@@ -10,8 +10,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Positive = Annotated[int, Meta(ge=1, le=2**53)]
-NotNegative = Annotated[int, Meta(ge=0, le=2**53)]
+Positive = Annotated[int, Meta(ge=1, le=2**53, description="a whole number from 1 on")]
+NotNegative = Annotated[int, Meta(ge=0, le=2**53, description="a whole number from 0 on")]
+Several = Annotated[int, Meta(ge=2, le=2**53, description="a whole number from 2 on")]
+Share = Annotated[float, Meta(gt=0, lt=1, description="a share between 0 and 1, like 0.5")]
+Rate = Annotated[float, Meta(gt=0, le=1e100, description="a number above 0")]
 COUNTS = {
     "parameters",
     "flops",

@@ -127,13 +127,13 @@ Initializer = Annotated[
     str,
     msgspec.Meta(
         pattern=r"^(zeros|random_normal(\((\d+\.?\d*|\.\d+)\))?|glorot|he|lecun|orthogonal)$",
-        title="one of zeros, random_normal, random_normal(0.01), glorot, he, lecun, orthogonal",
+        description="one of zeros, random_normal, random_normal(0.01), glorot, he, lecun, orthogonal",
     ),
 ]
 """Ways to draw the first weights; `random_normal(0.01)` names the standard deviation."""
 
 
-Momentum = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Momentum = Annotated[float, msgspec.Meta(ge=0, lt=1, description="a share from 0 to less than 1")]
 """Share of the last step that an optimizer carries on."""
 
 

@@ -55,6 +55,16 @@ def test_a_call_gets_its_defaults_and_types() -> None:
         ("architectures", "custom_cnn(widht=3)", "no parameter 'widht'; did you mean 'width'"),
         ("architectures", "custom_cnn(width='a')", "width='a'): should be int"),
         ("architectures", "custom_cnn(width=True)", "should be int"),
+        ("techniques", "quantize(scheme='int4')", "should be 'int8' or 'int16x8' or"),
+        ("techniques", "prune(schedule='linear')", "should be 'constant' or 'polynomial'"),
+        ("techniques", "prune(pattern='4:2')", "should be '2:4' or None"),
+        ("techniques", "prune(sparsity=80)", "should be a share between 0 and 1, like 0.5"),
+        ("techniques", "prune(sparsity='0.8')", "; write it without quotes"),
+        ("techniques", "quantize(examples=0)", "should be a whole number from 1 on"),
+        ("techniques", "cluster(clusters=1)", "should be a whole number from 2 on"),
+        ("techniques", "fine_tune(learning_rate=-1)", "should be a number above 0"),
+        ("runtimes", "litert(threads=-1)", "should be a whole number from 0 on"),
+        ("architectures", "model_file(path='m.onnx', scale='1/255')", "; write it without quotes"),
         ("architectures", "custom_cnn(3)", "name every parameter"),
         ("architectures", "custom_cnn(**{})", "name every parameter"),
         ("architectures", "custom_cnn(width=", "cannot read the call"),
@@ -120,6 +130,12 @@ def test_a_plugin_that_breaks_the_contract_is_named(tmp_path: Path, kind: str, t
     with pytest.raises(PluginError, match=r"mine\.py") as caught:
         own_plugin(tmp_path, text, kind).cards(kind)
     assert says in str(caught.value)
+
+
+def test_a_plugin_whose_parameter_no_plan_can_check_is_named(tmp_path: Path) -> None:
+    text = "Mode = str\ndef build(inputs, outputs, *, mode: Mode = 'a'): ...\n"
+    with pytest.raises(PluginError, match="its parameter 'mode' is annotated as Mode, which a plan cannot check"):
+        own_plugin(tmp_path, text).resolve("architectures", "mine(mode='b')")
 
 
 def test_a_name_is_never_redefined(tmp_path: Path) -> None:

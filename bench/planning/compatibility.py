@@ -92,15 +92,15 @@ def _excludes(technique: Card) -> dict[str, str]:
 
 
 def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: str) -> str:
-    facts, data = card.facts(use), dataset.facts(cell.dataset)
+    facts, data, name = card.facts(use), dataset.facts(cell.dataset), card.named(use)
     kind = data.input or "image"
     if facts.input not in {None, "any", kind}:
-        return f"{card.name} takes {facts.input} data, {dataset.name} is {kind} data"
+        return f"{name} takes {facts.input} data, {dataset.name} is {kind} data"
     task = data.task or "classification"
     if facts.tasks is not None and task not in facts.tasks:
-        return f"{card.name} is for {' and '.join(facts.tasks)}, {dataset.name} is {task}"
+        return f"{name} is for {' and '.join(facts.tasks)}, {dataset.name} is {task}"
     if facts.backends is not None and backend not in facts.backends:
-        return f"{card.name} needs the Keras backend {' or '.join(facts.backends)}, this is {backend}"
+        return f"{name} needs the Keras backend {' or '.join(facts.backends)}, this is {backend}"
     if card.kind == "techniques":
         for other in cell.techniques:
             if other.name in _excludes(card):

@@ -19,6 +19,7 @@ PLUMBING = {
     "catalog",
     "disk",
     "errors",
+    "limits",
     "measure/hardware",
     "measurements",
     "planning/fingerprints",

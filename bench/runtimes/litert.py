@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bench.blocks import amx as amx_units
 from bench.errors import Unsupported, first_line
+from bench.limits import NotNegative
 from bench.work.deployment import Deployable, Deployed
 
 ACCEPTS = ("keras", "litert")
@@ -39,7 +40,7 @@ def convert(network: Path, converted: Path) -> None:
 
 
 def deploy(
-    network: Deployable, *, threads: int = 0, delegate: Literal["xnnpack", "none"] = "xnnpack", amx: bool = True
+    network: Deployable, *, threads: NotNegative = 0, delegate: Literal["xnnpack", "none"] = "xnnpack", amx: bool = True
 ) -> Deployed:
     """Load the network into an interpreter."""
     if not amx:

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from bench import stats
+from bench.catalog import described
 from bench.site import catalogue, charts, pages, safe, words
 from bench.site.charts import Figure
 from bench.site.pages import Page
@@ -147,7 +148,13 @@ def _environment() -> Environment:
         "plugin": pages.plugin_path,
         "kind": catalogue.index_path,
     }
-    environment.filters |= {"markdown": markdown, "inline": inline, "literal": repr, "number": words.number}
+    environment.filters |= {
+        "markdown": markdown,
+        "inline": inline,
+        "literal": repr,
+        "number": words.number,
+        "described": described,
+    }
     environment.filters["base64"] = lambda data: b64encode(data).decode()
     return environment
 

@@ -12,6 +12,7 @@ guide)
 """
 
 from bench.blocks.tfmot import clustered
+from bench.limits import NotNegative, Rate, Several
 from bench.work.training import Job, Product
 
 BACKENDS = ("tensorflow",)
@@ -20,6 +21,6 @@ TAKES = ("keras",)
 GIVES = "keras"
 
 
-def after(job: Job, *, clusters: int = 16, epochs: int = 1, learning_rate: float = 0.0002) -> Product:
+def after(job: Job, *, clusters: Several = 16, epochs: NotNegative = 1, learning_rate: Rate = 0.0002) -> Product:
     """Return the network with clustered weights; raise Unsupported if it cannot be rebuilt in tf_keras."""
     return clustered(job, clusters, epochs, learning_rate)

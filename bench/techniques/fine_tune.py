@@ -9,12 +9,13 @@ Expect: a network that was trained to the end gains little; one that was not, mo
 """
 
 from bench.blocks.fine_tuning import trained_on
+from bench.limits import NotNegative, Rate
 from bench.work.training import Job, Product
 
 TAKES = ("keras",)
 GIVES = "keras"
 
 
-def after(job: Job, *, epochs: int = 2, learning_rate: float = 0.0005) -> Product:
+def after(job: Job, *, epochs: NotNegative = 2, learning_rate: Rate = 0.0005) -> Product:
     """Return the network as it is after more epochs."""
     return trained_on(job, job.parent.network, epochs, learning_rate)

@@ -20,13 +20,14 @@ from keras import layers
 
 from bench.blocks.fine_tuning import trained_on
 from bench.errors import Unsupported
+from bench.limits import NotNegative, Rate, Share
 from bench.work.training import Job, Product
 
 TAKES = ("keras",)
 GIVES = "keras"
 
 
-def after(job: Job, *, energy: float = 0.9, epochs: int = 2, learning_rate: float = 0.0005) -> Product:
+def after(job: Job, *, energy: Share = 0.9, epochs: NotNegative = 2, learning_rate: Rate = 0.0005) -> Product:
     """Return the network with factored kernels; raise Unsupported where that saves nothing."""
     network = job.parent.network
     factors = {layer.name: found for layer in network.layers if (found := _factors(layer, energy))}

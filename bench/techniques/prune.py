@@ -27,8 +27,9 @@ import keras
 
 from bench.blocks.channels import Channels
 from bench.blocks.fine_tuning import trained_on
-from bench.blocks.masks import Masks, Schedule, kernels
+from bench.blocks.masks import Masks, kernels
 from bench.errors import Unsupported
+from bench.limits import NotNegative, Rate, Share
 from bench.work.training import Job, Product
 
 BACKENDS = {"by": {"tfmot": ("tensorflow",)}}
@@ -43,17 +44,17 @@ ENOUGH = 0.98
 def after(
     job: Job,
     *,
-    sparsity: float = 0.5,
-    epochs: int = 2,
-    learning_rate: float = 0.0005,
-    schedule: Schedule = "polynomial",
+    sparsity: Share = 0.5,
+    epochs: NotNegative = 2,
+    learning_rate: Rate = 0.0005,
+    schedule: Literal["constant", "polynomial"] = "polynomial",
     pattern: Literal["2:4"] | None = None,
     structured: bool = False,
     by: Literal["keras", "tfmot"] = "keras",
 ) -> Product:
     """Return the pruned network; raise Unsupported for what cannot be pruned as asked."""
-    if not 0 < sparsity < 1:
-        raise Unsupported(f"prune(sparsity={sparsity}): a share between 0 and 1 is set to zero")
+    if by == "tfmot" and not epochs:
+        raise Unsupported("tensorflow-model-optimization prunes while it trains; leave out by='tfmot', or epochs=0")
     if (pattern or structured) and by == "tfmot":
         raise Unsupported("tensorflow-model-optimization prunes no patterns and no channels here; leave out by='tfmot'")
     if structured and schedule != "polynomial":

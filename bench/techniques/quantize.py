@@ -10,10 +10,10 @@ What there is, by `scheme`:
 - `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
   tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule from
-  `learning_rate` on.
+  `learning_rate` on. Of images alone: it would put all columns of a table on one scale.
 - `onnx_int8`: as `int8`, by and for ONNX Runtime.
-- `keras_int8`, `keras_int4`: Keras's own, of dense layers and attention alone; the record says which share of the
-  weights that is.
+- `keras_int8`, `keras_int4`: Keras's own, of dense layers alone (it cannot read back an attention that is quantized);
+  the record says which share of the weights that is.
 
 Paper: B. Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, CVPR 2018, https://arxiv.org/abs/1712.05877
@@ -32,6 +32,7 @@ import keras
 import numpy as np
 
 from bench.errors import Unsupported, first_line
+from bench.limits import Positive, Rate
 from bench.work.training import Job, Product
 
 BACKENDS = {
@@ -44,6 +45,7 @@ BACKENDS = {
         "onnx_int8": ("tensorflow",),
     }
 }
+INPUT = {"scheme": {"qat": "image"}}
 TASKS = {"scheme": {"qat": ("classification",)}}
 TAKES = ("keras",)
 GIVES = {
@@ -59,12 +61,17 @@ GIVES = {
     }
 }
 ADDED: dict[str, Any] = {"scheme": "int8", "epochs": 2, "learning_rate": 0.0002}
-Scheme = Literal["int8", "int16x8", "dynamic", "float16", "qat", "onnx_int8", "keras_int8", "keras_int4"]
+ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 Representative = Callable[[], Iterator[list[np.ndarray]]]
 
 
 def after(
-    job: Job, *, scheme: Scheme = "int8", examples: int = 300, epochs: int = 2, learning_rate: float = 0.0002
+    job: Job,
+    *,
+    scheme: Literal["int8", "int16x8", "dynamic", "float16", "qat", "onnx_int8", "keras_int8", "keras_int4"] = "int8",
+    examples: Positive = 300,
+    epochs: Positive = 2,
+    learning_rate: Rate = 0.0002,
 ) -> Product:
     """Return the quantized network, a file but for Keras's own schemes; raise Unsupported for one that cannot be."""
     if scheme in {"keras_int8", "keras_int4"}:
@@ -93,7 +100,7 @@ def after(
     return Product(_written(job, scheme, convert))
 
 
-def _written(job: Job, scheme: Scheme, convert: Callable[[], bytes]) -> Path:
+def _written(job: Job, scheme: str, convert: Callable[[], bytes]) -> Path:
     """Write what LiteRT's converter makes of the network."""
     path = job.folder / "network.tflite"
     with _refusing(job, "LiteRT", scheme):
@@ -112,7 +119,7 @@ def _by_onnxruntime(job: Job, examples: int) -> Path:
 
 
 @contextmanager
-def _refusing(job: Job, name: str, scheme: Scheme) -> Iterator[None]:
+def _refusing(job: Job, name: str, scheme: str) -> Iterator[None]:
     """Raise Unsupported for what a converter cannot hold."""
     try:
         yield
@@ -164,11 +171,13 @@ def _by_keras(job: Job, mode: str) -> Product:
     before = {id(layer) for layer in network._flatten_layers() if _is_quantized(layer)}
     weights = network.count_params()
     sizes = {id(layer): layer.count_params() for layer in network._flatten_layers(recursive=True)}
-    network.quantize(mode)
+    attention = [layer for layer in network._flatten_layers() if isinstance(layer, ATTENTION)]
+    held = {id(part) for layer in attention for part in layer._flatten_layers()}
+    network.quantize(mode, filters=lambda layer: id(layer) not in held)
     done = [layer for layer in network._flatten_layers() if _is_quantized(layer) and id(layer) not in before]
     share = sum(sizes[id(layer)] for layer in done) / max(weights, 1)
     if not done:
-        raise Unsupported(f"Keras quantizes no convolutions, and {network.name} has nothing else")
+        raise Unsupported(f"Keras quantizes dense layers, and {network.name} has none that is not quantized already")
     return Product(network, {"quantized_share": (share, "1")})
 
 

@@ -82,7 +82,7 @@ def test_what_a_plugin_needs_may_depend_on_a_parameter(tmp_path: Path) -> None:
     text = "{small: [shrink], same: [\"shrink(scheme='same')\"]}"
     runs = {run.recipe: run for run in planned(tmp_path, catalog, "jax", recipes=text, seeds="[0]").runs}
     assert runs["small"].status == "unsupported"
-    assert "shrink needs the Keras backend tensorflow, this is jax" in runs["small"].reason
+    assert "shrink(scheme='small') needs the Keras backend tensorflow, this is jax" in runs["small"].reason
     assert runs["same"].status == "new"
 
 
@@ -126,6 +126,8 @@ def cell_of(dataset: str, architecture: str, *techniques: str, **training: str) 
     ("dataset", "architecture", "techniques", "says"),
     [
         ("wine", "lenet5", (), "lenet5 takes image data, wine is table data"),
+        ("wine", "mlp", ("quantize(scheme='qat')",), "quantize(scheme='qat') takes image data, wine is table data"),
+        ("wine", "mlp", ("quantize",), ""),
         ("wine_quality(label_noise=0.1)", "mlp", (), "label_noise is about classes, wine_quality is"),
         ("digits", "model_file(path='m.pt')", (), "m.pt: model_file reads .keras"),
         ("digits", "model_file(path='m.keras')", ("dropout",), "model_file is not trained, and dropout acts"),

@@ -182,6 +182,16 @@ def test_more_epochs_alone_are_what_they_say(split: data.Split, tmp_path: Path) 
     assert len(untouched) == len(before)
 
 
+def test_keras_rounds_no_attention_as_it_could_not_read_it_back(split: data.Split, tmp_path: Path) -> None:
+    product = after("quantize", job(split, tmp_path, "vit(width=16, depth=1)"), scheme="keras_int8")
+    share, _ = product.figures["quantized_share"]
+    assert 0.2 < share < 0.9
+    product.network.save(tmp_path / "small.keras")
+    again = keras.models.load_model(tmp_path / "small.keras")
+    x = split.train.x[:4].astype("float32")
+    assert np.array_equal(again(x), product.network(x))
+
+
 SCHEMES = {
     "int8": 8,
     "int16x8": 8,
