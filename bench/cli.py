@@ -316,11 +316,11 @@ def schema(options: argparse.Namespace) -> int:
     import msgspec
 
     from bench.check import Report
-    from bench.planning import suite
+    from bench.planning import suite_file
     from bench.records import Record
 
     kinds = {"record": Record, "report": Report}
-    found = suite.schema() if options.of == "suite" else msgspec.json.schema(kinds[options.of])
+    found = suite_file.schema() if options.of == "suite" else msgspec.json.schema(kinds[options.of])
     print(json.dumps(found, indent=2))
     return FINE
 

@@ -35,13 +35,18 @@ def usual(formats: Set[ArtifactFormat]) -> tuple[str, ...]:
 
 
 def require_calls(measure: Measure) -> None:
-    """Raise ValueError for a percentile that needs more calls than the profile makes."""
-    has = PROFILES[measure.profile].samples
+    """Raise ValueError for a percentile that needs more calls than the profile makes at some batch size."""
+    size = max(measure.batch_sizes)
+    makes = {name: profile.effort(size)[0] for name, profile in PROFILES.items()}
     for percent in measure.percentiles:
-        if smallest_count(percent) > has:
+        needed = smallest_count(percent)
+        if needed > makes[measure.profile]:
+            cures = ["take a lower one"]
+            cures += ["batch_sizes: [1]"] if PROFILES[measure.profile].samples >= needed else []
+            cures += [f"profile: {name}" for name, calls in makes.items() if calls >= needed][:1]
             raise ValueError(
-                f"p{percent:g} needs {smallest_count(percent):,} timed calls, the profile {measure.profile} makes "
-                f"{has:,}; take a lower one, or profile: rigorous"
+                f"p{percent:g} needs {needed:,} timed calls, the profile {measure.profile} makes "
+                f"{makes[measure.profile]:,} at batch size {size}; {', or '.join(cures)}"
             )
 
 

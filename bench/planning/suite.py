@@ -1,7 +1,6 @@
 """suites/*.yaml → Suite: everything that a person may write, checked before any compute.
 
-`SuiteFile` is the file as written and gives the JSON Schema; `Suite` is the same with every
-plugin call resolved and the grid unfolded into cells.
+A `Suite` is the file with every plugin call resolved and the grid unfolded into cells.
 """
 
 import re
@@ -10,73 +9,26 @@ from hashlib import sha256
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from bench.catalog import CALLS, Catalog
 from bench.errors import PluginError, SuiteError, nearest
-from bench.limits import METRICS, NAME, PROPORTIONS, Fold, Positive, Seed
+from bench.limits import METRICS, NAME, PROPORTIONS
 from bench.planning.compatibility import format_of, unsupported
 from bench.planning.identity import complete, former_ids, source_of, training_of
 from bench.planning.located_yaml import Located
-from bench.planning.measures import Measure, require_calls, specs, usual
-from bench.planning.settings import Settings, TrainingAxes
+from bench.planning.measures import require_calls, specs, usual
+from bench.planning.settings import Settings
+from bench.planning.suite_file import Rule, SuiteFile, converted
 from bench.query import Query, fields_of
 from bench.records import Cell, MeasureSpec, Training, Use, canonical, cell_id
 from bench.store import now
-from bench.suite_record import Claim, Exclusion, PluginNote, SuiteCell, SuiteRecord
+from bench.suite_record import Exclusion, PluginNote, SuiteCell, SuiteRecord
 
 MOST_RUNS = 1_000_000
-
-
-class Strict(Struct, frozen=True, forbid_unknown_fields=True):
-    """A struct that refuses keys it does not know."""
-
-
-class Expect(Strict, frozen=True):
-    """What a run of the whole suite costs, for the reader."""
-
-    duration: str = ""
-    hardware: str = ""
-
-
-class Rule(Strict, frozen=True):
-    """Cells that an expression picks, and why."""
-
-    when: str
-    reason: str
-
-
-class SuiteFile(Strict, frozen=True):
-    """A suite as a person writes it."""
-
-    title: str
-    datasets: Annotated[list[str], msgspec.Meta(min_length=1)]
-    architectures: Annotated[list[str], msgspec.Meta(min_length=1)]
-    recipes: Annotated[dict[str, list[str]], msgspec.Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: {"baseline": []}
-    )
-    """Named lists of techniques, applied in order."""
-    about: str = ""
-    expect: Expect = Expect()
-    baseline: str | None = None
-    """The recipe that the others are judged against; the first one unless named."""
-    training: TrainingAxes = TrainingAxes()  # type: ignore[valid-type]
-    seeds: Annotated[tuple[Seed, ...], msgspec.Meta(min_length=1)] = (0, 1, 2)
-    folds: Annotated[tuple[Fold, ...], msgspec.Meta(min_length=1)] = (0,)
-    include: list[Rule] = []
-    """If there are any, a cell must match one of them to stay."""
-    exclude: list[Rule] = []
-    """A cell that matches one of these is left out."""
-    measure: Measure = Measure()
-    diagnostics: list[str] = []
-    findings: list[Claim] = []
-    threads: Positive | None = None
-    """CPU threads of each training; all cores unless set. Part of the result, unlike `--workers`."""
-    timeout_s: Positive | None = None
-    """Seconds after which a node is stopped; no limit unless set."""
 
 
 class Suite(Struct, frozen=True):
@@ -151,7 +103,7 @@ def read(path: Path, catalog: Catalog) -> Suite:
     if not re.fullmatch(NAME, path.stem) or not path.stem.isprintable():
         raise SuiteError(f"{path}: no name for a suite, as its records lie in a folder of that name; rename the file")
     source = Located(path)
-    written = _convert(source)
+    written = converted(source)
     for key, items in (("seeds", written.seeds), ("folds", written.folds)):
         before: set[int] = set()
         for i, item in enumerate(items):
@@ -199,38 +151,6 @@ def _bound(source: Located, written: SuiteFile) -> None:
     size = prod(map(len, [*axes, *_training_axes(written).values()]))
     if size > MOST_RUNS:
         raise source.error(f"the grid has {size:,} runs; more than {MOST_RUNS:,} is surely a slip")
-
-
-def _convert(source: Located) -> SuiteFile:
-    try:
-        return msgspec.convert(source.value, SuiteFile)
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$")
-        location = tuple(
-            int(part) if part.isdigit() else part
-            for part in re.findall(r"\.(\w+)|\[(\d+)\]", place)
-            for part in part
-            if part
-        )
-        unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
-        if unknown:
-            key = unknown[1]
-            known = _keys_at(location)
-            raise source.error(
-                f"unknown key '{key}'{nearest(key, known)} (known: {', '.join(known)})", *location, key
-            ) from error
-        missing = re.fullmatch(r"Object missing required field `(.*)`", message)
-        if missing:
-            raise source.error(f"the key '{missing[1]}' is missing; add '{missing[1]}: …'", *location) from error
-        name = ".".join(str(part) for part in location)
-        raise source.error(f"{name}: {message[0].lower()}{message[1:]}", *location) from error
-
-
-def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    inner: dict[str, type] = {"training": TrainingAxes, "measure": Measure, "expect": Expect, "findings": Claim}
-    inner |= {"include": Rule, "exclude": Rule}
-    struct = inner.get(str(location[0]), SuiteFile) if location else SuiteFile
-    return [field.name for field in msgspec.structs.fields(struct)]
 
 
 def _resolve_all(source: Located, catalog: Catalog, kind: str, calls: Sequence[str], *location: str | int) -> list[Use]:
@@ -392,8 +312,3 @@ def _check_claim(
         runs = product(cells, written.seeds, written.folds)
         if not any(query.matches(fields_of(cell, seed, fold)) for cell, seed, fold in runs):
             raise source.error(f"no run of the suite matches '{query.text}'", "findings", index, side)
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of suite files, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(SuiteFile)}

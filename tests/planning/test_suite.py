@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from bench.catalog import Catalog
 from bench.errors import SuiteError
-from bench.planning import plan, suite
+from bench.planning import plan, suite, suite_file
 
 CATALOG = Catalog()
 MINIMAL = "title: T\ndatasets: [digits]\narchitectures: [mlp]\n"
@@ -62,6 +62,7 @@ BAD = [
     (MINIMAL + "datsets: [digits]", 4, "unknown key 'datsets'; did you mean 'datasets'?"),
     (MINIMAL + "training:\n  epoch: 3", 5, "unknown key 'epoch'; did you mean 'epochs'?"),
     (MINIMAL + "measure:\n  runtime: [litert]", 5, "unknown key 'runtime'; did you mean 'runtimes'?"),
+    (MINIMAL + "measure:\n  profile: quick", 5, "measure.profile: no 'quick' (known: smoke, standard, rigorous)"),
     (MINIMAL + "findings:\n- statment: x", 5, "unknown key 'statment'; did you mean 'statement'?"),
     (
         "title: T\ndatasets: [digits]\narchitectures:\n  - mlp\n  - resnet2\n",
@@ -126,7 +127,7 @@ def test_a_suite_that_is_not_there(workplace: Path) -> None:
 
 
 def test_the_schema_knows_every_key() -> None:
-    schema = suite.schema()
+    schema = suite_file.schema()
     fields = schema["$defs"]["SuiteFile"]["properties"]
     assert {
         "title",
@@ -160,12 +161,21 @@ def test_a_path_is_known_by_its_name_where_that_is_enough(tmp_path: Path) -> Non
 
 
 def test_a_percentile_with_too_few_calls_is_refused_with_the_number_that_it_needs(tmp_path: Path) -> None:
-    text = MINIMAL + "measure:\n  profile: PROFILE\n  percentiles: [95, 99.9]\n"
-    with pytest.raises(
-        SuiteError, match=r"mine\.yaml:6: p99\.9 needs 6,636 timed calls, the profile standard makes 662"
+    text = MINIMAL + "measure:\n  profile: PROFILE\n  percentiles: [95, 99.9]\n  batch_sizes: [SIZES]\n"
+
+    def measured(profile: str, sizes: str) -> suite.Suite:
+        return read(tmp_path, text.replace("PROFILE", profile).replace("SIZES", sizes))
+
+    for profile, sizes, says in (
+        ("standard", "1", "standard makes 662 at batch size 1; take a lower one, or profile: rigorous"),
+        ("standard", "1, 64", "standard makes 165 at batch size 64; take a lower one"),
+        ("rigorous", "1, 64", "rigorous makes 6,144 at batch size 64; take a lower one, or batch_sizes: [1]"),
+        ("smoke", "1", "smoke makes 64 at batch size 1; take a lower one, or profile: standard"),
     ):
-        read(tmp_path, text.replace("PROFILE", "standard"))
-    (spec, *_) = read(tmp_path, text.replace("PROFILE", "rigorous")).measures
+        with pytest.raises(SuiteError, match=r"mine\.yaml:6: p9.* timed calls, the profile ") as caught:
+            measured(profile, sizes)
+        assert str(caught.value).endswith(says)
+    (spec, *_) = measured("rigorous", "1").measures
     assert spec.percentiles == (95.0, 99.9)
 
 
