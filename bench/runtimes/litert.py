@@ -36,7 +36,9 @@ def convert(network: Path, converted: Path) -> None:
     try:
         model.export(converted, format="litert", verbose=False)
     except Exception as error:  # the converter has its own
-        raise Unsupported(f"LiteRT cannot hold {model.name}: {first_line(error)}") from error
+        by_keras = any(getattr(layer, "quantization_mode", None) for layer in model.layers)
+        reason = "Keras has quantized it; quantize(scheme='int8') does so for LiteRT" if by_keras else first_line(error)
+        raise Unsupported(f"LiteRT cannot hold {model.name}: {reason}") from error
 
 
 def deploy(

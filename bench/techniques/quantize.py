@@ -126,7 +126,9 @@ def _refusing(job: Job, name: str, scheme: str) -> Iterator[None]:
     except Unsupported:
         raise
     except Exception as error:  # converters have their own
-        raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
+        by_keras = any(map(_is_quantized, job.parent.network.layers))
+        reason = "Keras has quantized it already; start from the network before that" if by_keras else first_line(error)
+        raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {reason}") from error
 
 
 def _has_pixels(job: Job) -> bool:

@@ -12,6 +12,7 @@ from test_after import after, job
 from bench.blocks import masks
 from bench.blocks.channels import Channels
 from bench.errors import Unsupported
+from bench.runtimes import litert
 from bench.schedules import cosine
 from bench.work import data, stored
 
@@ -190,6 +191,16 @@ def test_keras_rounds_no_attention_as_it_could_not_read_it_back(split: data.Spli
     again = keras.models.load_model(tmp_path / "small.keras")
     x = split.train.x[:4].astype("float32")
     assert np.array_equal(again(x), product.network(x))
+
+
+def test_what_keras_has_quantized_litert_refuses_with_the_cure(split: data.Split, tmp_path: Path) -> None:
+    task = job(split, tmp_path, "mlp(width=16, depth=1)")
+    path = tmp_path / "small.keras"
+    after("quantize", task, scheme="keras_int8").network.save(path)
+    with pytest.raises(Unsupported, match="Keras has quantized it already; start from the network before that"):
+        after("quantize", task, scheme="dynamic")
+    with pytest.raises(Unsupported, match=r"Keras has quantized it; quantize\(scheme='int8'\) does so for LiteRT"):
+        litert.convert(path, tmp_path / "small.tflite")
 
 
 SCHEMES = {
