@@ -1,6 +1,7 @@
 """Some epochs more of a finished network, for techniques that change it and for the control beside them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 
@@ -14,15 +15,19 @@ def trained_on(
     """Train a network in place as the recipe does, `epochs` more from `learning_rate` on; with 0, not at all.
 
     Optimizer and schedule are the suite's, batches and loss the recipe's, and `doors` wrap the
-    optimizer last. Raise Unsupported for answers that are not what the loss is of.
+    optimizer last. A network from a file may end in a softmax. Raise Unsupported for answers that
+    are not what the loss is of.
     """
     if not epochs:
         return Product(network)
-    if job.parent.outputs != "logits" or network.output_shape[-1] != job.learn.facts.outputs:
+    if network.output_shape[-1] != job.learn.facts.outputs:
         raise Unsupported(
-            f"trains on, which takes a network with {job.learn.facts.outputs} logits; this one answers with "
-            f"{network.output_shape[-1]} {job.parent.outputs}"
+            f"trains on, which takes a network with {job.learn.facts.outputs} outputs; this one has "
+            f"{network.output_shape[-1]}"
         )
     trainer = job.trainer.vary({"epochs": epochs, "learning_rate": learning_rate, "warmup_epochs": 0})
     trainer.optimizer_doors += doors
+    if job.parent.outputs == "probabilities":  # their logarithms are logits with the same softmax
+        logits = keras.ops.log(keras.ops.clip(network.outputs[0], 1e-7, 1.0))
+        return replace(trainer.fit(keras.Model(network.inputs, logits)), network=network)
     return trainer.fit(network)

@@ -1,5 +1,6 @@
 """Smaller networks made of trained ones: what is gone is gone, what is left answers as it must, the record says so."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.errors import Unsupported
 from bench.runtimes import litert
 from bench.schedules import cosine
 from bench.work import data, stored
+from bench.work.training import Trained
 
 pytestmark = pytest.mark.slow
 
@@ -181,6 +183,17 @@ def test_more_epochs_alone_are_what_they_say(split: data.Split, tmp_path: Path) 
     assert any(not np.array_equal(a, b) for a, b in zip(before, product.network.get_weights(), strict=True))
     untouched = after("fine_tune", job(split, tmp_path, CNN), epochs=0).network.get_weights()
     assert len(untouched) == len(before)
+
+
+def test_a_network_that_ends_in_a_softmax_trains_on_as_it_would_without(split: data.Split, tmp_path: Path) -> None:
+    task = job(split, tmp_path, CNN)
+    bare = task.parent.network
+    keras.Model(bare.inputs, keras.ops.softmax(bare.outputs[0])).save(tmp_path / "soft.keras")
+    soft = replace(task, parents=(Trained(tmp_path / "soft.keras", "probabilities", split.facts),))
+    for technique, how in (("fine_tune", {}), ("prune", {"structured": True})):
+        wanted, found = (after(technique, one, epochs=1, **how).network for one in (task, soft))
+        x = split.train.x[:16].astype("float32")
+        assert np.allclose(keras.ops.softmax(wanted(x)), found(x), atol=1e-4), "and keeps its softmax"
 
 
 def test_keras_rounds_no_attention_as_it_could_not_read_it_back(split: data.Split, tmp_path: Path) -> None:
