@@ -19,6 +19,7 @@ comparable; 4 broken records were skipped; 130 interrupted.
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
 
 FINE = 0
@@ -76,12 +77,18 @@ class NothingToCompare(BenchError):
 
 
 MOST_CHARACTERS = 300
+PLACE = re.compile(r"(Exception from|Check .* failed at) \S+:\d+:?")
 """Of a foreign message that a person reads; the rest stands in the traceback or the log."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, cut where it is long, or its type's name where it has none."""
-    return shortened((str(error).strip().splitlines() or [type(error).__name__])[0])
+    """Return the first line of an error's message, cut where it is long, or its type's name where it has none.
+
+    Lines that only name a place in the sources of a library, as OpenVINO's first ones do, say nothing.
+    """
+    lines = str(error).strip().splitlines()
+    telling = [line for line in lines if not PLACE.fullmatch(line.strip())]
+    return shortened((telling or lines or [type(error).__name__])[0])
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.blocks import openvino_ir
 from bench.blocks.to_onnx import convert as convert  # the alias makes it a door of this file
-from bench.errors import Unsupported
+from bench.errors import Unsupported, first_line
 from bench.work.deployment import Deployable, Deployed
 
 try:
@@ -41,7 +41,12 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    compiled = openvino.Core().compile_model(model, device, options if device == "CPU" else {})
+    core = openvino.Core()
+    try:
+        compiled = core.compile_model(model, device, options if device == "CPU" else {})
+    except RuntimeError as error:
+        here = ", ".join(core.available_devices)
+        raise Unsupported(f"OpenVINO cannot run it on '{device}' (here: {here}): {first_line(error)}") from error
 
     def predict(x: NDArray[Any]) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = compiled(x)[0]

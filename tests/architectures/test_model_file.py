@@ -2,6 +2,7 @@
 
 import struct
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import factory
@@ -16,7 +17,7 @@ from bench.files import contents
 from bench.planning.compatibility import unsupported
 from bench.records import Record
 from bench.tasks import Home, Node, Task
-from bench.work import data, evaluation, worker
+from bench.work import data, evaluation, exporting, worker
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.slow
@@ -125,6 +126,9 @@ def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) ->
     assert small.value("loss") == pytest.approx(whole.value("loss"), rel=0.05)
     assert small.artifact is not None
     assert small.artifact.outputs == "probabilities"
+    if find_spec("openvino"):
+        with pytest.raises(Unsupported, match="takes int8 whose scale an OpenVINO file does not keep; --to litert"):
+            exporting.export(tmp_path / "mine.tflite", "openvino", tmp_path)
 
 
 def test_logits_are_seen_from_the_answers_or_said(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""What Keras networks become for ONNX Runtime and OpenVINO, and what is said where they cannot."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from bench.blocks import to_onnx
+from bench.errors import Unsupported, first_line
+from bench.records import Artifact
+from bench.work.deployment import Deployable
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("tf2onnx")
+pytestmark = pytest.mark.slow
+
+
+def converted(folder: Path, activation: str) -> tuple[keras.Model, Path]:
+    """Return a network and its ONNX file."""
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(16, activation=activation)(inputs)))
+    model.save(folder / "mine.keras")
+    to_onnx.convert(folder / "mine.keras", folder / "mine.onnx")
+    return model, folder / "mine.onnx"
+
+
+def test_gelu_becomes_what_onnx_has(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    model, path = converted(tmp_path, "gelu")
+    onnx.checker.check_model(str(path))
+    session, x = runtime.InferenceSession(path), np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    assert found == pytest.approx(np.asarray(model(x)), abs=1e-5)
+
+
+def test_an_operator_that_onnx_does_not_have_is_named(tmp_path: Path) -> None:
+    network = onnx.load(converted(tmp_path, "relu")[1])
+    network.graph.node[-1].op_type = "Sinhc"
+    with pytest.raises(Unsupported, match="ONNX cannot hold mine: it has no Sinhc"):
+        to_onnx._of_known_operators(network.SerializeToString(), "mine")
+
+
+def test_a_device_that_openvino_does_not_have_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    from bench.runtimes import openvino
+
+    _, path = converted(tmp_path, "relu")
+    network = Deployable(Artifact("0" * 32, "onnx", path.name, 1, "logits"), path, 1)
+    with pytest.raises(Unsupported, match=r"cannot run it on 'cpu' \(here: .*CPU.*\): Device with .cpu. name is not"):
+        openvino.deploy(network, device="cpu")
+
+
+def test_lines_that_only_name_a_place_in_a_librarys_sources_are_no_reason() -> None:
+    text = "Exception from src/core.cpp:84:\nCheck 'a == b' failed at src/plugin.cpp:53:\nno such device\nand more"
+    assert first_line(RuntimeError(text)) == "no such device"
+    assert first_line(RuntimeError("Exception from src/core.cpp:84:")) == "Exception from src/core.cpp:84:"
