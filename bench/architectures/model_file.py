@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from bench.blocks import input_steps
 from bench.errors import DataError, NotInstalled, Unsupported, first_line, shortened
@@ -54,6 +55,8 @@ def read(
     """Return the network: a Keras one, or a copy of the file in `folder`."""
     suffix = "" if Path(path).is_dir() else Path(path).suffix.lower()
     is_plain = scale == 1.0 and offset == 0.0
+    if not np.all(scale):
+        raise Unsupported(f"{path}: scale=0 makes all examples the same; leave it out, or say 1/255")
     if suffix == "":
         file = _saved_model(Path(path), folder)
     else:

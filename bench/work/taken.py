@@ -29,6 +29,8 @@ SCALES = (
     ("−1 to 1: scale=2/255, offset=-1", 2 / 255, -1.0),
 )
 Predict = Callable[[NDArray[Any]], Floats]
+Factor = float | list[float]
+"""One for all values, or one for each channel."""
 
 
 def kind(
@@ -52,7 +54,7 @@ def kind(
         raise DataError(f"{path}: cannot be loaded, may be damaged: {first_line(error)}; export it again") from error
     try:
         if file.suffix == ".tflite":
-            require_room(file, examples)
+            require_room(file, examples, parameters.get("scale", 1.0), parameters.get("offset", 0.0))
         answers = deployed.outputs(examples)
         seen = evaluation.kind_of(answers, learn.facts, said)
         if said == "probabilities":
@@ -66,17 +68,19 @@ def kind(
     return seen
 
 
-def require_room(file: Path, examples: NDArray[np.generic]) -> None:
-    """Raise Unsupported, with the scale that would fit, where a quantized file holds few of the dataset's values."""
-    from ai_edge_litert.interpreter import Interpreter
+def require_room(file: Path, examples: NDArray[Any], scale: Factor, offset: Factor) -> None:
+    """Raise Unsupported, with the scale that would fit, where a quantized file holds few of the dataset's values.
 
-    entry = Interpreter(str(file)).get_input_details()[0]
-    scale, zero = entry["quantization"]
-    if not scale or not np.issubdtype(entry["dtype"], np.integer):
+    A file that takes floats may make integers of them at once; a scale and an offset stand before that.
+    """
+    entry = _entry(file)
+    step, zero = entry["quantization"]
+    if not step or not np.issubdtype(entry["dtype"], np.integer):
         return
     limits = np.iinfo(entry["dtype"])
-    low, high = (limits.min - zero) * scale, (limits.max - zero) * scale
-    outside = float(((examples < low - scale) | (examples > high + scale)).mean())
+    low, high = (limits.min - zero) * step, (limits.max - zero) * step
+    given = examples * np.asarray(scale) + np.asarray(offset)
+    outside = float(((given < low - step) | (given > high + step)).mean())
     if outside > CLIPPED:
         most = float(np.nanmax(examples)) or 1.0
         is_centred = low < -high / 2
@@ -85,9 +89,23 @@ def require_room(file: Path, examples: NDArray[np.generic]) -> None:
         fits = f"{by_255:g}/255" if by_255 in {1.0, 2.0} else f"{factor:.4g}"
         fits += f", offset={-high:.3g}" if is_centred else ""
         raise Unsupported(
-            f"its input is quantized and holds {low:.3g} to {high:.3g}; {outside:.0%} of the dataset's values, which "
-            f"reach {most:.4g}, lie outside: scale={fits} would fit"
+            f"its input is quantized and holds {low:.3g} to {high:.3g}; {outside:.0%} of what it is given of the "
+            f"dataset's values, which reach {most:.4g}, lies outside: scale={fits} would fit"
         )
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    """Return the tensor of a LiteRT file that holds the examples as it computes with them."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = Interpreter(str(file))
+    (entry, *_) = network.get_input_details()
+    details = {one["index"]: one for one in network.get_tensor_details()}
+    for step in network._get_ops_details():
+        if step["op_name"] not in {"MUL", "ADD", "QUANTIZE"} or entry["index"] not in step["inputs"]:
+            break
+        entry = details[step["outputs"][0]]
+    return dict(entry)
 
 
 def require_probabilities(answers: Floats, classes: int) -> None:
@@ -105,11 +123,12 @@ def doubt(
 ) -> Table | None:
     """Return what the network says of training images at other scales, where its score is hardly more than a guess.
 
-    Nothing where it has been `given` a scale or an offset, or has no images.
+    `given` are the scale and the offset that it has. Nothing where there are no images.
     """
     classes = len(learn.facts.classes)
-    if not classes or learn.train.x.ndim != 4 or (given.get("scale", 1.0), given.get("offset", 0.0)) != (1.0, 0.0):
+    if not classes or learn.train.x.ndim != 4:
         return None
+    had, moved = (np.asarray(given.get(name, usual), np.float32) for name, usual in (("scale", 1.0), ("offset", 0.0)))
     accuracy, loss = (next((m.value for m in figures if m.name == name), None) for name in ("accuracy", "loss"))
     labels = learn.train.y[:LOOKED_AT].astype(np.int64)
     chance = np.bincount(learn.train.y.astype(np.int64), minlength=classes).max() / len(learn.train)
@@ -122,7 +141,7 @@ def doubt(
     rows = []
     for name, scale, offset in SCALES:
         x = learn.train.x[:LOOKED_AT].astype(np.float32) * np.float32(scale) + np.float32(offset)
-        outputs = evaluation.logits(predict(x), kind, learn.facts)
+        outputs = evaluation.logits(predict((x - moved) / had), kind, learn.facts)
         right = outputs[:, :classes].argmax(axis=1) == labels
         rows.append((name, float(right.mean())))
     return Table(

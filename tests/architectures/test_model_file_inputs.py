@@ -81,6 +81,19 @@ def test_a_quantized_file_is_given_its_scale_or_refused_with_it(tmp_path: Path) 
     assert refused.error is not None
     assert "its input is quantized and holds -0.996 to 1" in refused.error.message
     assert "scale=2/255, offset=-1 would fit" in refused.error.message
+    model.export(
+        tmp_path / "floats.tflite",
+        format="litert",
+        verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([(image / 127.5 - 1)[np.newaxis].astype(np.float32)] for image in train.x[:99]),
+    )
+    right = evaluated(tmp_path / "floats.tflite", tmp_path, **SCALED)
+    assert right.value("accuracy") == pytest.approx(accuracy(model), abs=0.03)
+    for name, how in (("mine", {"scale": 1 / 2}), ("floats", {}), ("floats", {"scale": 255.0})):
+        clipped = evaluated(tmp_path / f"{name}.tflite", tmp_path, **how)
+        assert clipped.error is not None, (name, how)
+        assert "scale=2/255, offset=-1 would fit" in clipped.error.message
 
 
 def test_what_is_hardly_better_than_a_guess_is_said_with_what_other_scales_give(tmp_path: Path) -> None:
@@ -91,6 +104,12 @@ def test_what_is_hardly_better_than_a_guess_is_said_with_what_other_scales_give(
     assert float(rows["−1 to 1: scale=2/255, offset=-1"] or 0) > 0.9
     fine = evaluated(tmp_path / "mine.keras", tmp_path, **SCALED)
     assert not fine.tables
+    for wrong in ({"scale": 1e-5}, {"scale": -2 / 255, "offset": 1.0}):
+        again = evaluated(tmp_path / "mine.keras", tmp_path, **wrong)
+        assert {str(row[0]): row[1] for row in again.tables["scales"].rows} == pytest.approx(rows, abs=0.01), wrong
+    nothing = evaluated(tmp_path / "mine.keras", tmp_path, scale=0.0)
+    assert nothing.error is not None
+    assert "scale=0 makes all examples the same" in nothing.error.message
 
 
 def test_probabilities_that_are_none_are_refused(tmp_path: Path) -> None:
