@@ -166,7 +166,7 @@ def _openvino(path: Path, folder: Path, scale: float | list[float], offset: floa
     file = folder / "network.openvino"
     try:
         input_steps.openvino(path, file, scale, offset)
-    except NotInstalled:
+    except (NotInstalled, Unsupported):
         raise
     except Exception as error:  # a damaged file may raise anything
         raise DataError(

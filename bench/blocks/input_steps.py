@@ -90,6 +90,7 @@ def onnx(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
     entry = inputs[0]
     sides = [side.dim_value or side.dim_param or None for side in entry.type.tensor_type.shape.dim]
     kind = entry.type.tensor_type.elem_type
+    _require_any_number(source, sides)
     is_first, is_plain = _is_first(sides), _is_plain(scale, offset)
     if not is_first and is_plain:
         onnx.save(model, file)
@@ -119,6 +120,12 @@ def onnx(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
     onnx.save(model, file)
 
 
+def _require_any_number(source: Path, sides: Sequence[Any]) -> None:
+    """Raise Unsupported for a network of a fixed number of examples a call; one is called one by one."""
+    if sides and isinstance(sides[0], int) and sides[0] > 1:
+        raise Unsupported(f"{source}: takes {sides[0]} examples a call; export it for one, or for any number of them")
+
+
 def openvino(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
     """Pack an OpenVINO network into one file, so that it takes channels last; as `onnx` does."""
     model = openvino_ir.read(source)
@@ -127,6 +134,7 @@ def openvino(source: Path, file: Path, scale: Numbers, offset: Numbers) -> None:
         from openvino.preprocess import PrePostProcessor
 
         sides = [side.get_length() if side.is_static else None for side in model.input(0).partial_shape]
+        _require_any_number(source, sides)
         steps = PrePostProcessor(model)
         entry = steps.input()
         entry.tensor().set_element_type(Type.f32)

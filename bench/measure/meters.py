@@ -1,11 +1,13 @@
 """What meters are handed and what they return. A meter looks on while calls are timed; see `bench/meters/`."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from bench.catalog import Catalog
+from bench.errors import PluginError, first_line, shortened
 from bench.measurements import Better
 
 
@@ -34,24 +36,50 @@ class Reading(Struct, frozen=True):
     """Why the block cannot be trusted, where the figure says so: it is then timed again, and at last unstable."""
 
 
+OURS = {"latency_ms", "throughput", "first_call_ms", "load_ms", "cold_start_ms", "deployed_bytes"}
+"""Figures of a timing that no meter may give another meaning."""
+
+
 class Meters:
     """All meters that there are; a figure that this machine cannot tell is absent."""
 
     def __init__(self, catalog: Catalog) -> None:
         """Import their files, before anything is timed."""
-        self._modules = [catalog.load("meters", card.name) for card in catalog.cards("meters")]
-        self._before: list[Any] = []
+        self._modules = {card.name: catalog.load("meters", card.name) for card in catalog.cards("meters")}
+        self._before: dict[str, Any] = {}
 
     def begin(self) -> None:
         """Read them before a block."""
-        self._before = [module.read() for module in self._modules]
+        self._before = {name: self._asked(name, "read") for name in self._modules}
 
     def end(self, block: Block) -> dict[str, Reading]:
-        """Read them after a block and return its figures by name."""
-        after = [module.read() for module in reversed(self._modules)][::-1]  # the first one lies next to the calls
-        return dict(self._told(after, block))
+        """Read them after a block and return its figures by name; raise PluginError for what is no reading."""
+        after = {name: self._asked(name, "read") for name in reversed(self._modules)}  # the last lies next to the calls
+        found: dict[str, Reading] = {}
+        for name in self._modules:
+            figures = self._asked(name, "figures", self._before[name], after[name], block)
+            for key, one in _checked(name, figures).items():
+                if key in found:
+                    raise PluginError(f"meters/{name}: its figure '{key}' is another meter's, too; name it otherwise")
+                found[key] = one
+        return found
 
-    def _told(self, after: list[Any], block: Block) -> Iterator[tuple[str, Reading]]:
-        for module, one, other in zip(self._modules, self._before, after, strict=True):
-            found: Mapping[str, Reading] = module.figures(one, other, block)
-            yield from found.items()
+    def _asked(self, name: str, function: str, *given: Any) -> Any:
+        try:
+            return getattr(self._modules[name], function)(*given)
+        except Exception as error:
+            fault = f"{type(error).__name__}: {first_line(error)}"
+            raise PluginError(f"meters/{name}: its '{function}' raises {fault}; mend it, or move the file") from error
+
+
+def _checked(name: str, figures: Any) -> Mapping[str, Reading]:
+    """Return what a meter gave; raise PluginError unless it is finite readings under names of its own."""
+    if not isinstance(figures, Mapping):
+        raise PluginError(f"meters/{name}: its 'figures' must return a dict of Readings; got {type(figures).__name__}")
+    for key, one in figures.items():
+        if not isinstance(one, Reading) or not isinstance(one.value, (int, float)) or not math.isfinite(one.value):
+            got = shortened(repr(one), 60)
+            raise PluginError(f"meters/{name}: '{key}' must be a Reading(value, unit), its value finite; got {got}")
+        if key in OURS:
+            raise PluginError(f"meters/{name}: '{key}' is what every timing records itself; name it otherwise")
+    return figures

@@ -168,6 +168,18 @@ def test_pytorchs_files_are_taken_channels_first_and_with_weights_beside(tmp_pat
         assert record.value("flops") == 2 * 640
 
 
+def test_a_network_of_four_examples_a_call_is_refused_with_the_cure(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    taught().export(tmp_path / "mine.onnx", format="onnx", verbose=False)
+    network = onnx.load(tmp_path / "mine.onnx")
+    network.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(network, tmp_path / "mine.onnx")
+    refused = evaluated(tmp_path / "mine.onnx", tmp_path)
+    assert refused.status == "unsupported"
+    assert refused.error is not None
+    assert refused.error.message.endswith("takes 4 examples a call; export it for one, or for any number of them")
+
+
 def test_an_openvino_network_is_packed_and_handed_over_as_its_two_files(tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     model, x = taught(), workbench.prepare("digits").test.x[:8]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.catalog import Catalog
+from bench.errors import PluginError
 from bench.measure.meters import Block, Meters
 
 CATALOG = Catalog()
@@ -19,6 +20,30 @@ def test_all_meters_read_this_machine() -> None:
     found = meters.end(BLOCK)
     assert {"memory_bytes", "machine_work_ms"} <= found.keys()
     assert all(np.isfinite(reading.value) and reading.value >= 0 for reading in found.values())
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return {'watts': 3.0}", r"'watts' must be a Reading\(value, unit\), its value finite; got 3.0"),
+        ("return {'watts': Reading(float('nan'), 'W')}", "'watts' must be a Reading"),
+        ("return 3.0", "its 'figures' must return a dict of Readings; got float"),
+        ("return {'latency_ms': Reading(1.0, 'ms')}", "'latency_ms' is what every timing records itself"),
+        ("return {'memory_bytes': Reading(1.0, 'B')}", "its figure 'memory_bytes' is another meter's, too"),
+        ("raise OSError('no such sensor')", "its 'figures' raises OSError: no such sensor; mend it"),
+    ],
+)
+def test_a_meter_that_breaks_the_contract_is_named(tmp_path: Path, body: str, says: str) -> None:
+    (tmp_path / "meters").mkdir()
+    name = f"own{abs(hash(body))}"
+    (tmp_path / "meters" / f"{name}.py").write_text(
+        '"""Own."""\nfrom bench.measure.meters import Block, Reading\n\n\ndef read(): ...\n\n\n'
+        f"def figures(before, after, block):\n    {body}\n"
+    )
+    meters = Meters(Catalog([tmp_path]))
+    meters.begin()
+    with pytest.raises(PluginError, match=f"^meters/{name}: {says}"):
+        meters.end(BLOCK)
 
 
 def test_memory_is_that_of_the_process() -> None:
