@@ -131,7 +131,7 @@ def _probe(stale: Sequence[Stale], catalog: Catalog) -> dict[Group, tuple[Record
     A record is None where the code does not know the cell, such as of a technique whose settings have changed.
     """
     made = stale[0].header.provenance
-    if made.commit is None or made.dirty:
+    if made.commit is None:
         raise _Unproved("the code that made these records is in no commit")
     here = versions(PACKAGES)
     for name in PACKAGES:
@@ -290,8 +290,11 @@ def _is_probe_of(record: Record, one: Stale) -> bool:
 
 def _difference(one: Stale, before: Record, after: Record) -> str:
     """Return in which way two probes differ, or an empty string if they do not."""
-    for record, code, when in ((before, one.header.provenance.code, "then"), (after, one.node.code, "now")):
+    made = one.header.provenance
+    for record, code, when in ((before, made.code, "then"), (after, one.node.code, "now")):
         if without_files(record.provenance.code) != without_files(code):
+            if when == "then" and made.dirty:  # unlike changes of something else, such as the suite's seeds
+                return "the code that made these records is in no commit"
             return f"the code that ran for {when} is not the record's"
         wanted, here = group_of(one.header).device, record.provenance.device.partition(":")[0]
         if here != wanted:

@@ -156,16 +156,21 @@ def test_code_that_is_in_no_commit_proves_nothing(place: Path) -> None:
     assert done.returncode == 2
     assert "the code here is in no commit; commit it first" in done.stderr
     commit(place)
-    for path in (place / "results").rglob("train-*.json"):
-        path.write_text(path.read_text().replace('"dirty": false', '"dirty": true'))
-    done = bench(place, "prove", "mine")
-    assert done.returncode == 1
-    assert "the code that made these records is in no commit" in done.stdout
-    for path in (place / "results").rglob("train-*.json"):
-        path.write_text(
-            path.read_text().replace('"dirty": true', '"dirty": false').replace('"keras": "', '"keras": "0')
-        )
-    assert "made with keras 0" in bench(place, "prove", "mine").stdout
+    records = {path: path.read_text() for path in (place / "results").rglob("train-*.json")}
+
+    def proved_where(*changes: tuple[str, str]) -> str:
+        for path, text in records.items():
+            for old, new in changes:
+                assert text.count(old) == 1
+                text = text.replace(old, new)
+            path.write_text(text)
+        return bench(place, "prove", "mine").stdout
+
+    dirty, of_net = ('"dirty": false', '"dirty": true'), '"architectures/net": "'
+    assert "made with keras 0" in proved_where(('"keras": "', '"keras": "0'))
+    assert "the code that made these records is in no commit" in proved_where(dirty, (of_net, f"{of_net}0"))
+    assert "the code that ran for then is not the record's" in proved_where((of_net, f"{of_net}0"))
+    assert "2 of 2 stale records proved" in proved_where(dirty), "what had changed was something else"
 
 
 def a_proof(before: str, after: str, commits: tuple[str, str]) -> Proof:
