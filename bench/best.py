@@ -11,6 +11,9 @@ from bench.site import model
 from bench.site.rows import Row
 from bench.tasks import run_id
 
+OWN_FORMATS = {"litert": "litert", "onnxruntime": "onnx", "openvino": "openvino"}
+"""What a Keras network becomes for a runtime that does not run it as it is."""
+
 
 class Budget(Struct, frozen=True):
     """What a network may cost and must reach; what is None does not matter."""
@@ -32,7 +35,7 @@ class Choice(Struct, frozen=True):
     run: str
     """Of the first seed: what `bench model` takes."""
     format: str
-    """Of its network."""
+    """What to take it along as: for the runtime that is fast, where it says anything of latency."""
     metric: str
     score: float
     low: float | None
@@ -62,6 +65,8 @@ def best(results: Path, suite: str, budget: Budget) -> Answer:
     scored = [row for row in view.rows if row.score]
     if not scored:
         raise NothingToCompare(f"{suite}: no row has a score yet; bench run {suite}")
+    if budget.score is not None and budget.score > 1 and all(row.metric.better == "higher" for row in scored):
+        raise BenchError(f"--min-accuracy {budget.score:g}: a share from 0 to 1 is meant, such as 0.9")
     choices = [_choice(row, budget) for row in scored if _fits(row, budget)]
     order = {row.metric.name: -1 if row.metric.better == "higher" else 1 for row in scored}
     choices.sort(key=lambda one: (one.dataset, order[one.metric] * one.score))
@@ -96,11 +101,13 @@ def _reaches(row: Row, value: float | None, budget: Budget) -> bool:
 def _choice(row: Row, budget: Budget) -> Choice:
     assert row.score is not None
     size, first = row.mean("size_bytes"), row.models[0]
+    made = first.artifact.format if first.artifact else "keras"
+    runtime = row.fastest.runtime.partition("(")[0] if row.fastest and budget.latency_ms is not None else ""
     return Choice(
         label=row.cell.label,
         dataset=row.cell.dataset,
         run=run_id(first.cell_id, first.seed, first.fold),
-        format=first.artifact.format if first.artifact else "keras",
+        format=OWN_FORMATS.get(runtime, made) if made == "keras" else made,
         metric=row.metric.name,
         score=row.score.value,
         low=row.score.low,

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ def examine(catalog: Catalog) -> Examination:
         hardware=f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {devices}",
         datasets={card.name: _dataset(card) for card in catalog.cards("datasets")},
         weights={path.name: f"{path.stat().st_size / 2**20:.1f} MiB" for path in _weights()},
-        runtimes={card.name: _packages(card.literals.get("PACKAGES", ())) for card in catalog.cards("runtimes")},
-        backends={name: _packages((name,)) for name in BACKENDS},
+        runtimes={
+            card.name: _packages(card.literals.get("PACKAGES", ()), card.literals.get("INSTALL", ""))
+            for card in catalog.cards("runtimes")
+        },
+        backends={name: _packages((name,), f'pip install "keras-bench[{name}]"') for name in BACKENDS},
     )
 
 
@@ -61,13 +65,14 @@ def _keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
 
 
-def _packages(names: tuple[str, ...]) -> str:
+def _packages(names: tuple[str, ...], install: str) -> str:
+    """Return the packages that are here; the first is what matters, as of others one may stand for another."""
+    if names and importlib.util.find_spec(names[0].replace("-", "_")) is None:
+        return f"not here: {names[0]} is not installed" + (f" ({install})" if install else "")
     found = []
     for name in names:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            return f"not here: {name} is not installed"
     return f"here: {', '.join(found)}"
 
 

@@ -47,7 +47,11 @@ def test_what_it_must_reach_may_be_doubtful(place: Path) -> None:
 def test_the_command_says_how_to_take_it_along(place: Path, bench: Bench) -> None:
     done = bench("best", "demo", "--results", str(place), "--max-latency-ms", "1", "--min-accuracy", "0.5")
     assert done.returncode == 0
-    assert "bench model" in done.stdout
+    assert "--to litert FOLDER" in done.stdout, "on which it is fast enough"
+    assert "--to keras FOLDER" in bench("best", "demo", "--results", str(place)).stdout
+    percent = bench("best", "demo", "--results", str(place), "--min-accuracy", "90")
+    assert percent.returncode == 2
+    assert "--min-accuracy 90: a share from 0 to 1 is meant, such as 0.9" in percent.stderr
     assert "1 row lacks a figure" in done.stdout
     assert "no row fits" in bench("best", "demo", "--results", str(place), "--max-size-kb", "0").stdout
     assert bench("best", "demos", "--results", str(place)).returncode == 2

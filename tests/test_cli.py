@@ -13,7 +13,7 @@ import pytest
 import sample_suites
 from conftest import ROOT, Bench
 
-from bench import arguments, cards, cli, hand_over, store
+from bench import arguments, cards, cli, doctor, hand_over, store
 from bench.catalog import KINDS, Catalog
 
 HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
@@ -73,6 +73,14 @@ def test_light_verbs_import_nothing_heavy(workplace: Path, words: list[str]) -> 
     )
     done = python("-c", script)
     assert done.stderr.strip() == "[] 0"
+
+
+def test_what_is_missing_is_named_with_the_command_that_brings_it() -> None:
+    assert (
+        doctor._packages(("no-such", "numpy"), "pip install it")
+        == "not here: no-such is not installed (pip install it)"
+    )
+    assert doctor._packages(("numpy", "no-such"), "").startswith("here: numpy 2"), "the first is what matters"
 
 
 def test_check_imports_no_framework(workplace: Path) -> None:
