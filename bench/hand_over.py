@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from bench import store
+from bench import dataset_record, store
 from bench.catalog import Catalog
-from bench.errors import BenchError
+from bench.errors import BenchError, shortened
 from bench.overview import Found, find_run
 from bench.records import Measurement, Record
 from bench.runner.process import environment
@@ -93,9 +93,17 @@ def hand_over(results: Path, run: str, to: str, destination: Path, catalog: Cata
         raise BenchError(f"{found.id}: {error}") from error
     row = next((cell for cell in reading.suites[record.suite].cells if cell.cell_id == record.cell_id), None)
     (destination / "run.py").write_text(program(record, to), encoding="utf-8")
-    card = _card(found, record, row, to, _size(written), catalog)
+    card = _card(found, record, row, to, _size(written), catalog, _columns(results, record))
     (destination / "README.md").write_text(card, encoding="utf-8")
     return destination
+
+
+def _columns(results: Path, record: Record) -> list[str]:
+    """Return the names of a table's columns as the network takes them; none where nothing here says so."""
+    explored, _ = dataset_record.read(results)
+    names = next((one.columns for one in explored if one.dataset == record.cell.dataset), ())
+    fits = record.data is not None and record.data.shape == (len(names),)
+    return [shortened(column.name, 60).replace("|", "\\|") for column in names] if fits else []
 
 
 def _size(path: Path) -> int:
@@ -111,11 +119,11 @@ def program(record: Record, to: str) -> str:
     if len(shape) == 3:
         height, width, channels = shape
         mode = "L" if channels == 1 else "RGB"
-        what, usage, picture = "a picture", "FILE", "from PIL import Image\n"
+        what, usage, given, picture = "a picture", "FILE", 1, "from PIL import Image\n"
         reading = f'picture = Image.open(sys.argv[1]).convert("{mode}").resize(({width}, {height}))\n'
         reading += f"x = np.asarray(picture).reshape(1, {height}, {width}, {channels})  # 0–255, as they are"
     else:
-        what, usage, picture = f"{shape[0]} numbers", "NUMBER …", ""
+        what, usage, given, picture = f"{shape[0]} numbers", "NUMBER …", shape[0], ""
         reading = "x = np.array([[float(word) for word in sys.argv[1:]]])  # raw columns; nan for a missing one"
     answer = "print(float(outputs[0]))"
     if classes:
@@ -124,7 +132,8 @@ def program(record: Record, to: str) -> str:
         answer = f"classes = {list(classes)!r}\nprint(classes[{best}])"
     return (
         f'"""Print the network\'s answer to {what}: python run.py {usage} (pip install {_needs(record, to)})."""\n'
-        f"import sys\n\nimport numpy as np\n{picture}\n{reading}\n{_LOAD[to]}\n{answer}\n"
+        f"import sys\n\nimport numpy as np\n{picture}\n"
+        f"if len(sys.argv) != {given + 1}:\n    sys.exit(__doc__)\n{reading}\n{_LOAD[to]}\n{answer}\n"
     )
 
 
@@ -133,7 +142,9 @@ def _needs(record: Record, to: str) -> str:
     return " ".join((*_NEEDS[to], *pictures, "numpy"))
 
 
-def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: int, catalog: Catalog) -> str:
+def _card(
+    found: Found, record: Record, row: SuiteCell | None, to: str, size: int, catalog: Catalog, columns: list[str]
+) -> str:
     assert record.data is not None
     assert record.artifact is not None
     cell, data = record.cell, record.data
@@ -151,7 +162,7 @@ def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: in
     ]
     rows = [
         ("File", f"`{FILES[to]}`, {size:,} bytes"),
-        ("Input", _input(record)),
+        ("Input", _input(record, columns)),
         ("Preparation", "inside the network: give it the data as they are"),
         ("Output", _output(record)),
         *_scores(record),
@@ -167,12 +178,13 @@ def _card(found: Found, record: Record, row: SuiteCell | None, to: str, size: in
     return "\n".join(lines)
 
 
-def _input(record: Record) -> str:
+def _input(record: Record, columns: list[str]) -> str:
     assert record.data is not None
     shape = record.data.shape
     if len(shape) == 3:
         return f"(n, {', '.join(map(str, shape))}), pixels 0–255, channels last"
-    return f"(n, {shape[0]}), the table's raw columns in order, NaN for missing"
+    named = f": {', '.join(columns)}" if columns else ""
+    return f"(n, {shape[0]}), the table's raw columns in order, NaN for missing{named}"
 
 
 def _output(record: Record) -> str:
@@ -215,4 +227,4 @@ def _timings(found: Found, record: Record, to: str) -> list[tuple[str, str]]:
             rows.append(
                 (f"Latency on {one.measure.name}", f"{p50:.3f} ms, half of all calls with one example; {where}")
             )
-    return rows
+    return rows or [("Latency", f"no valid timing on what runs this file; bench measure {record.suite} takes one")]

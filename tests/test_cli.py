@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import factory
+import msgspec
 import pytest
 import sample_suites
 from conftest import ROOT, Bench
@@ -195,3 +197,14 @@ def test_every_kind_of_plugin_can_be_listed() -> None:
 
 def test_a_network_can_be_had_in_every_format() -> None:
     assert tuple(hand_over.FILES) == arguments.NETWORKS
+
+
+def test_a_card_names_the_columns_of_a_table_where_they_are_known() -> None:
+    made = factory.record(msgspec.structs.replace(factory.cell(), dataset=Catalog().resolve("datasets", "diabetes")))
+    assert made.data is not None
+    table = msgspec.structs.replace(made, data=msgspec.structs.replace(made.data, shape=(8,)))
+    columns = hand_over._columns(ROOT / "results", table)
+    assert columns[:2] == ["Pregnancies", "Glucose"]
+    assert hand_over._input(table, columns).endswith("NaN for missing: " + ", ".join(columns))
+    assert not hand_over._columns(ROOT / "results", made), "which are not those of other data"
+    assert "if len(sys.argv) != 9:\n    sys.exit(__doc__)" in hand_over.program(table, "litert")

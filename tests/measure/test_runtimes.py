@@ -223,6 +223,10 @@ def test_a_network_is_handed_over_with_a_program_that_runs_it(place: Path, to: s
         cwd=tmp_path / "mine", capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert told.stdout.strip() == _answer_of(place, digits.images[3])
+    alone = subprocess.run(
+        [sys.executable, "run.py"], cwd=tmp_path / "mine", capture_output=True, text=True, check=False
+    )
+    assert alone.stderr.startswith("Print the network's answer to a picture: python run.py FILE (pip install ")
     again = bench(place, "model", run, "--to", to, str(tmp_path / "mine"))
     assert again.returncode == 2
     assert "is there already and not empty" in again.stderr
