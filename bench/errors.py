@@ -77,8 +77,8 @@ class NothingToCompare(BenchError):
 
 
 MOST_CHARACTERS = 300
-PLACE = re.compile(r"(Exception from|Check .* failed at) \S+:\d+:?")
 """Of a foreign message that a person reads; the rest stands in the traceback or the log."""
+PLACE = re.compile(r"(Exception from|Check .* failed at) \S+:\d+:?")
 
 
 def first_line(error: BaseException) -> str:

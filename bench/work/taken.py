@@ -102,7 +102,8 @@ def _entry(file: Path) -> dict[str, Any]:
     (entry, *_) = network.get_input_details()
     details = {one["index"]: one for one in network.get_tensor_details()}
     for step in network._get_ops_details():
-        if step["op_name"] not in {"MUL", "ADD", "QUANTIZE"} or entry["index"] not in step["inputs"]:
+        is_whole = np.issubdtype(entry["dtype"], np.integer)  # and what follows is the network's own
+        if is_whole or step["op_name"] not in {"MUL", "ADD", "QUANTIZE"} or entry["index"] not in step["inputs"]:
             break
         entry = details[step["outputs"][0]]
     return dict(entry)

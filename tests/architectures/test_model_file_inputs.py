@@ -88,6 +88,18 @@ def test_a_quantized_file_is_given_its_scale_or_refused_with_it(tmp_path: Path) 
         optimizations=[tf.lite.Optimize.DEFAULT],
         representative_dataset=lambda: ([(image / 127.5 - 1)[np.newaxis].astype(np.float32)] for image in train.x[:99]),
     )
+    whole = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2 / 255, -1.0), *model.layers[1:]])
+    whole.export(
+        tmp_path / "own.tflite",
+        format="litert",
+        verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([image[np.newaxis].astype(np.float32)] for image in train.x[:99]),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        inference_input_type=tf.int8,
+    )
+    its_own = evaluated(tmp_path / "own.tflite", tmp_path)
+    assert its_own.value("accuracy") == pytest.approx(accuracy(model), abs=0.03), "it has a scale of its own within"
     right = evaluated(tmp_path / "floats.tflite", tmp_path, **SCALED)
     assert right.value("accuracy") == pytest.approx(accuracy(model), abs=0.03)
     for name, how in (("mine", {"scale": 1 / 2}), ("floats", {}), ("floats", {"scale": 255.0})):
