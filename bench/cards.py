@@ -236,7 +236,7 @@ def read_card(kind: str, path: Path) -> Card:
             if parameters.setdefault(parameter.name, parameter) != parameter:
                 raise PluginError(f"{path}: its functions disagree about the parameter '{parameter.name}'")
     literals = dict(_literals(kind, tree, path, parameters))
-    if "CONVERTS" in literals and "convert" not in doors and "convert" not in _imported(tree):
+    if "CONVERTS" in literals and "convert" not in doors and "convert" not in _made_here(tree):
         raise PluginError(f"{path}: CONVERTS says what its function 'convert' makes, and it has none")
     history = {name: literals.pop(name, {}) for name in HISTORY}
     return Card(
@@ -258,9 +258,12 @@ def read_card(kind: str, path: Path) -> Card:
     )
 
 
-def _imported(tree: ast.Module) -> set[str]:
+def _made_here(tree: ast.Module) -> set[str]:
+    """Return the names that a file imports from elsewhere or assigns."""
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    return {alias.asname or alias.name for node in imports for alias in node.names}
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = {target.id for target in targets if isinstance(target, ast.Name)}
+    return assigned | {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str], str]:
