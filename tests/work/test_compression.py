@@ -15,6 +15,7 @@ from bench.blocks.channels import Channels
 from bench.errors import Unsupported
 from bench.runtimes import litert
 from bench.schedules import cosine
+from bench.techniques import prune
 from bench.work import data, stored
 from bench.work.training import Trained
 
@@ -101,8 +102,12 @@ def test_regressions_and_attention_are_pruned_too(split: data.Split, tmp_path: P
 
 
 def test_a_schedule_that_does_not_get_there_is_said(split: data.Split, tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match=r"reached a sparsity of 0\.\d+, not 0\.99; train for more epochs"):
-        after("prune", job(split, tmp_path, CNN), sparsity=0.99, epochs=0, by="tfmot")
+    task = job(split, tmp_path, CNN)
+    with pytest.raises(Unsupported, match="prunes while it trains; leave out by='tfmot', or epochs=0"):
+        after("prune", task, sparsity=0.99, epochs=0, by="tfmot")
+    after("prune", task, sparsity=0.5, epochs=0)
+    with pytest.raises(Unsupported, match=r"reached a sparsity of 0\.5\d?, not 0\.99; train for more epochs"):
+        prune._require(task.parent.network, 0.99, pattern=False)
 
 
 @pytest.mark.parametrize(
