@@ -91,7 +91,8 @@ def converted(source: Located) -> SuiteFile:
             raise source.error(f"the key '{missing[1]}' is missing; add '{missing[1]}: …'", *location) from error
         name = ".".join(str(part) for part in location)
         if chosen := re.fullmatch(r"Invalid enum value '(.*)'", message):
-            known = _choices(_types_at(location[:-1])[str(location[-1])])
+            *outside, key = (part for part in location if isinstance(part, str))  # numbers are places in a list
+            known = list(dict.fromkeys(_choices(_types_at(tuple(outside))[key])))
             raise source.error(
                 f"{name}: no '{chosen[1]}'{nearest(chosen[1], known)} (known: {', '.join(known)})", *location
             ) from error

@@ -63,6 +63,17 @@ BAD = [
     (MINIMAL + "training:\n  epoch: 3", 5, "unknown key 'epoch'; did you mean 'epochs'?"),
     (MINIMAL + "measure:\n  runtime: [litert]", 5, "unknown key 'runtime'; did you mean 'runtimes'?"),
     (MINIMAL + "measure:\n  profile: quick", 5, "measure.profile: no 'quick' (known: smoke, standard, rigorous)"),
+    (MINIMAL + "training:\n  precision: float31", 5, "(known: float32, mixed_bfloat16, mixed_float16)"),
+    (
+        MINIMAL + "training:\n  precision: [float32, float31]",
+        5,
+        "no 'float31'; did you mean 'float32'? (known: float32,",
+    ),
+    (
+        MINIMAL + "findings:\n- statement: x\n  compare: a\n  against: b\n  expect: more",
+        8,
+        "(known: higher, lower, equal)",
+    ),
     (MINIMAL + "findings:\n- statment: x", 5, "unknown key 'statment'; did you mean 'statement'?"),
     (
         "title: T\ndatasets: [digits]\narchitectures:\n  - mlp\n  - resnet2\n",
