@@ -7,11 +7,12 @@ from msgspec import Struct
 
 from bench import store
 from bench.errors import BenchError, NothingToCompare, nearest
+from bench.planning.compatibility import EVALUATED_ON
 from bench.site import model
 from bench.site.rows import Row
 from bench.tasks import run_id
 
-OWN_FORMATS = {"litert": "litert", "onnxruntime": "onnx", "openvino": "openvino"}
+OWN_FORMATS = {runtime: form for form, runtime in EVALUATED_ON.items()}
 """What a Keras network becomes for a runtime that does not run it as it is."""
 
 

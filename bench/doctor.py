@@ -1,9 +1,6 @@
 """What is on this machine: datasets, pretrained weights, runtimes, backends, devices."""
 
-import importlib.metadata
-import importlib.util
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,14 @@ from bench.cards import Card
 from bench.catalog import Catalog
 from bench.files.downloads import cache
 from bench.measure.hardware import hardware
+from bench.tasks import is_importable, versions
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {
+    "tensorflow": "pip install keras-bench",
+    "jax": 'pip install "keras-bench[jax]"',
+    "torch": 'pip install "keras-bench[torch]"',
+}
+"""Each with the command that brings it."""
 
 
 class Examination(Struct, frozen=True):
@@ -39,7 +42,7 @@ def examine(catalog: Catalog) -> Examination:
             card.name: _packages(card.literals.get("PACKAGES", ()), card.literals.get("INSTALL", ""))
             for card in catalog.cards("runtimes")
         },
-        backends={name: _packages((name,), f'pip install "keras-bench[{name}]"') for name in BACKENDS},
+        backends={name: _packages((name,), install) for name, install in BACKENDS.items()},
     )
 
 
@@ -67,13 +70,9 @@ def _keras_home() -> Path:
 
 def _packages(names: tuple[str, ...], install: str) -> str:
     """Return the packages that are here; the first is what matters, as of others one may stand for another."""
-    if names and importlib.util.find_spec(names[0].replace("-", "_")) is None:
+    if names and not is_importable(names[0]):
         return f"not here: {names[0]} is not installed" + (f" ({install})" if install else "")
-    found = []
-    for name in names:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{name} {importlib.metadata.version(name)}")
-    return f"here: {', '.join(found)}"
+    return f"here: {', '.join(f'{name} {version}' for name, version in versions(names).items())}"
 
 
 def text(found: Examination) -> str:

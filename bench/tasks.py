@@ -7,6 +7,7 @@ import secrets
 import subprocess
 from functools import cache, lru_cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,11 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def is_importable(package: str) -> bool:
+    """Tell whether the module that a package is called after is here, without importing it."""
+    return find_spec(package.replace("-", "_")) is not None
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.blocks.input_steps import Numbers
 from bench.errors import DataError, Unsupported, first_line
 from bench.records import Measurement, Table
 from bench.work import evaluation
@@ -29,8 +30,6 @@ SCALES = (
     ("−1 to 1: scale=2/255, offset=-1", 2 / 255, -1.0),
 )
 Predict = Callable[[NDArray[Any]], Floats]
-Factor = float | list[float]
-"""One for all values, or one for each channel."""
 
 
 def kind(
@@ -68,7 +67,7 @@ def kind(
     return seen
 
 
-def require_room(file: Path, examples: NDArray[Any], scale: Factor, offset: Factor) -> None:
+def require_room(file: Path, examples: NDArray[Any], scale: Numbers, offset: Numbers) -> None:
     """Raise Unsupported, with the scale that would fit, where a quantized file holds few of the dataset's values.
 
     A file that takes floats may make integers of them at once; a scale and an offset stand before that.

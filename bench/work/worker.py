@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -29,7 +28,18 @@ from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
 from bench.records import Artifact, Diagnosis, Measurement, Record, Series, Status, Table, canonical, cell_id
 from bench.runner.process import visible
-from bench.tasks import COMPARED, EXPECTED, FRAMEWORKS, Progress, Task, failure, provenance, record, versions
+from bench.tasks import (
+    COMPARED,
+    EXPECTED,
+    FRAMEWORKS,
+    Progress,
+    Task,
+    failure,
+    is_importable,
+    provenance,
+    record,
+    versions,
+)
 from bench.work import converted, data, decoded, deployment, derived, evaluation, network, stored, taken, training
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
@@ -79,7 +89,7 @@ def prepare(task: Task) -> Path:
     assert task.parent is not None and task.node.measure is not None
     catalog, spec = Catalog(task.plugins), task.node.measure
     facts = catalog.card("runtimes", spec.runtime.name).facts(spec.runtime)
-    if facts.install and find_spec(facts.packages[0].replace("-", "_")) is None:
+    if facts.install and not is_importable(facts.packages[0]):
         raise NotInstalled(f"{facts.packages[0]} is not installed ({facts.install})")
     converted.file(catalog, spec.runtime, task.home, task.parent)
     split = _split(task, catalog)

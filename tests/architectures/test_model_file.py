@@ -57,6 +57,28 @@ def evaluated(path: Path, place: Path, *, dataset: str = "digits", **parameters:
     return worker.execute(task_of(path, place, dataset=dataset, **parameters))
 
 
+def quantized(model: keras.Model, path: Path, examples: np.ndarray, **how: object) -> None:
+    """Write a network as a LiteRT file that computes with 8-bit integers, whose ranges examples tell."""
+    import tensorflow as tf
+
+    model.export(
+        path,
+        format="litert",
+        verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([one[np.newaxis].astype(np.float32)] for one in examples),
+        **how,
+    )
+
+
+def in_integers(**ends: str) -> dict[str, object]:
+    """Return what makes the ends of a LiteRT file integers, too: `input` and `output`, each by its type's name."""
+    import tensorflow as tf
+
+    types = {f"inference_{end}_type": getattr(tf, name) for end, name in ends.items()}
+    return {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}, **types}
+
+
 def exported(model: keras.Model, path: Path) -> Path:
     """Write a network in the format that the file's suffix names."""
     if path.suffix == ".tflite":
@@ -107,19 +129,8 @@ def test_every_format_is_judged_alike(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) -> None:
-    import tensorflow as tf
-
     model, images = softmax_network(), workbench.prepare("digits").train.x[:50]
-    model.export(
-        tmp_path / "mine.tflite",
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([image[np.newaxis].astype(np.float32)] for image in images),
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        inference_input_type=tf.int8,
-        inference_output_type=tf.int8,
-    )
+    quantized(model, tmp_path / "mine.tflite", images, **in_integers(input="int8", output="int8"))
     model.save(tmp_path / "mine.keras")
     whole, small = (evaluated(tmp_path / name, tmp_path) for name in ("mine.keras", "mine.tflite"))
     assert small.value("accuracy") == pytest.approx(whole.value("accuracy"), abs=0.03)

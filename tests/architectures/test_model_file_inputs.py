@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import workbench
-from test_model_file import evaluated, exported
+from test_model_file import evaluated, exported, in_integers, quantized
 
 from bench.blocks import input_steps
 from bench.catalog import Catalog
@@ -60,19 +60,8 @@ def test_a_scale_and_an_offset_go_in_first_in_every_format(tmp_path: Path, suffi
 
 
 def test_a_quantized_file_is_given_its_scale_or_refused_with_it(tmp_path: Path) -> None:
-    import tensorflow as tf
-
-    model, train = taught(), workbench.prepare("digits").train
-    model.export(
-        tmp_path / "mine.tflite",
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([(image / 127.5 - 1)[np.newaxis].astype(np.float32)] for image in train.x[:99]),
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        inference_input_type=tf.int8,
-        inference_output_type=tf.int8,
-    )
+    model, images = taught(), workbench.prepare("digits").train.x[:99]
+    quantized(model, tmp_path / "mine.tflite", images / 127.5 - 1, **in_integers(input="int8", output="int8"))
     assert evaluated(tmp_path / "mine.tflite", tmp_path, **SCALED).value("accuracy") == pytest.approx(
         accuracy(model), abs=0.03
     )
@@ -81,23 +70,9 @@ def test_a_quantized_file_is_given_its_scale_or_refused_with_it(tmp_path: Path) 
     assert refused.error is not None
     assert "its input is quantized and holds -0.996 to 1" in refused.error.message
     assert "scale=2/255, offset=-1 would fit" in refused.error.message
-    model.export(
-        tmp_path / "floats.tflite",
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([(image / 127.5 - 1)[np.newaxis].astype(np.float32)] for image in train.x[:99]),
-    )
+    quantized(model, tmp_path / "floats.tflite", images / 127.5 - 1)
     whole = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2 / 255, -1.0), *model.layers[1:]])
-    whole.export(
-        tmp_path / "own.tflite",
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([image[np.newaxis].astype(np.float32)] for image in train.x[:99]),
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        inference_input_type=tf.int8,
-    )
+    quantized(whole, tmp_path / "own.tflite", images, **in_integers(input="int8"))
     its_own = evaluated(tmp_path / "own.tflite", tmp_path)
     assert its_own.value("accuracy") == pytest.approx(accuracy(model), abs=0.03), "it has a scale of its own within"
     right = evaluated(tmp_path / "floats.tflite", tmp_path, **SCALED)
