@@ -84,11 +84,15 @@ PLACE = re.compile(r"(Exception from|Check .* failed at) \S+:\d+:?")
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, cut where it is long, or its type's name where it has none.
 
-    Lines that only name a place in the sources of a library, as OpenVINO's first ones do, say nothing.
+    What only names a place in the sources of a library, as OpenVINO's first lines do, says nothing, and a
+    line that ends in a colon says it in the next.
     """
     lines = str(error).strip().splitlines()
-    telling = [line for line in lines if not PLACE.fullmatch(line.strip())]
-    return shortened((telling or lines or [type(error).__name__])[0])
+    telling = [line for line in (PLACE.sub("", line).strip() for line in lines) if line]
+    reason = (telling or lines or [type(error).__name__])[0]
+    if reason.endswith(":") and len(telling) > 1:
+        reason = f"{reason} {telling[1]}"
+    return shortened(reason)
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:

@@ -54,4 +54,8 @@ def test_a_device_that_openvino_does_not_have_is_named_with_those_that_there_are
 def test_lines_that_only_name_a_place_in_a_librarys_sources_are_no_reason() -> None:
     text = "Exception from src/core.cpp:84:\nCheck 'a == b' failed at src/plugin.cpp:53:\nno such device\nand more"
     assert first_line(RuntimeError(text)) == "no such device"
+    text = (
+        "Exception from src/core.cpp:84:\nno loader. Error: Exception from src/api.cpp:22:\nno such library\nand more"
+    )
+    assert first_line(RuntimeError(text)) == "no loader. Error: no such library"
     assert first_line(RuntimeError("Exception from src/core.cpp:84:")) == "Exception from src/core.cpp:84:"
