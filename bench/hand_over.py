@@ -93,17 +93,20 @@ def hand_over(results: Path, run: str, to: str, destination: Path, catalog: Cata
         raise BenchError(f"{found.id}: {error}") from error
     row = next((cell for cell in reading.suites[record.suite].cells if cell.cell_id == record.cell_id), None)
     (destination / "run.py").write_text(program(record, to), encoding="utf-8")
-    card = _card(found, record, row, to, _size(written), catalog, _columns(results, record))
+    card = _card(found, record, row, to, _size(written), catalog, _columns(results, record, catalog))
     (destination / "README.md").write_text(card, encoding="utf-8")
     return destination
 
 
-def _columns(results: Path, record: Record) -> list[str]:
+def _columns(results: Path, record: Record, catalog: Catalog) -> list[str]:
     """Return the names of a table's columns as the network takes them; none where nothing here says so."""
-    explored, _ = dataset_record.read(results)
-    names = next((one.columns for one in explored if one.dataset == record.cell.dataset), ())
-    fits = record.data is not None and record.data.shape == (len(names),)
-    return [shortened(column.name, 60).replace("|", "\\|") for column in names] if fits else []
+    dataset = record.cell.dataset
+    if record.data is None or dataset.name not in catalog.names("datasets"):
+        return []
+    explored = dataset_record.find(results, catalog.plain(dataset), record.data.source)
+    if explored is None or record.data.shape != (len(explored.columns),):
+        return []
+    return [shortened(column.name, 60).replace("|", "\\|") for column in explored.columns]
 
 
 def _size(path: Path) -> int:
@@ -213,18 +216,22 @@ def _score(m: Measurement) -> str:
 
 
 def _timings(found: Found, record: Record, to: str) -> list[tuple[str, str]]:
-    """Return the valid timings of this very network on runtimes that run the format."""
+    """Return the timings of this very network on runtimes that run the format; of one that is not valid, why."""
     runs = {"keras": ("keras", "tf_function", "xla", "jax", "torch"), "onnx": ("onnxruntime",)}.get(to, (to,))
     digest = record.artifact.digest if record.artifact else ""
-    rows = []
+    again = f"bench measure {record.suite} takes"
+    rows: dict[str, str] = {}
     for one in found.records:
         if not one.measure or one.parents[:1] != (digest,) or not one.measure.runtime.name.startswith(runs):
             continue
-        valid = {timing.batch_size for timing in one.timings if timing.validity == "valid"}
+        single = next((timing for timing in one.timings if timing.batch_size == 1), None)
         p50 = one.value("latency_ms", statistic="p50", batch_size=1)
-        if p50 is not None and 1 in valid:
-            where = f"{one.provenance.hardware.cpu}, {one.measure.threads} thread(s)"
-            rows.append(
-                (f"Latency on {one.measure.name}", f"{p50:.3f} ms, half of all calls with one example; {where}")
-            )
-    return rows or [("Latency", f"no valid timing on what runs this file; bench measure {record.suite} takes one")]
+        if single is None or p50 is None:
+            continue
+        where = f"{one.provenance.hardware.cpu}, {one.measure.threads} thread(s)"
+        told = f"{p50:.3f} ms, half of all calls with one example; {where}"
+        if single.validity != "valid":
+            why = f": {shortened(single.reasons[0])}" if single.reasons else ""
+            told = f"{single.validity}, so not to be relied on{why}; {again} it again"
+        rows[f"Latency on {one.measure.name}"] = told.replace("|", "\\|")
+    return [*rows.items()] or [("Latency", f"no timing on what runs this file; {again} one")]

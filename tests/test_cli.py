@@ -14,9 +14,12 @@ import msgspec
 import pytest
 import sample_suites
 from conftest import ROOT, Bench
+from timings import timed
 
-from bench import arguments, cards, cli, doctor, hand_over, store
+from bench import arguments, cards, cli, dataset_record, doctor, hand_over, store
 from bench.catalog import KINDS, Catalog
+from bench.overview import Found
+from bench.records import Record
 
 HEAVY = ["tensorflow", "keras", "jax", "pandas", "matplotlib", "seaborn", "sklearn", "scipy", "mkdocs", "kagglehub"]
 VERBS = [
@@ -199,12 +202,37 @@ def test_a_network_can_be_had_in_every_format() -> None:
     assert tuple(hand_over.FILES) == arguments.NETWORKS
 
 
-def test_a_card_names_the_columns_of_a_table_where_they_are_known() -> None:
-    made = factory.record(msgspec.structs.replace(factory.cell(), dataset=Catalog().resolve("datasets", "diabetes")))
+@pytest.mark.parametrize("call", ["diabetes", "diabetes(train_size=100, label_noise=0.1)"])
+def test_a_card_names_the_columns_of_a_table_where_they_are_known(call: str) -> None:
+    catalog = Catalog()
+    made = factory.record(msgspec.structs.replace(factory.cell(), dataset=catalog.resolve("datasets", call)))
     assert made.data is not None
-    table = msgspec.structs.replace(made, data=msgspec.structs.replace(made.data, shape=(8,)))
-    columns = hand_over._columns(ROOT / "results", table)
+    (explored,) = [one for one in dataset_record.read(ROOT / "results")[0] if one.dataset.name == "diabetes"]
+    facts = msgspec.structs.replace(made.data, shape=(8,), source=explored.source)
+    table = msgspec.structs.replace(made, data=facts)
+    columns = hand_over._columns(ROOT / "results", table, catalog)
     assert columns[:2] == ["Pregnancies", "Glucose"]
     assert hand_over._input(table, columns).endswith("NaN for missing: " + ", ".join(columns))
-    assert not hand_over._columns(ROOT / "results", made), "which are not those of other data"
+    wider = msgspec.structs.replace(table, data=msgspec.structs.replace(facts, shape=(9,)))
+    assert not hand_over._columns(ROOT / "results", wider, catalog), "which are not those of other data"
+    assert not hand_over._columns(ROOT / "results", made, catalog), "nor of another source"
     assert "if len(sys.argv) != 9:\n    sys.exit(__doc__)" in hand_over.program(table, "litert")
+
+
+def test_a_card_says_why_it_has_no_latency() -> None:
+    made = factory.record()
+    assert made.artifact is not None
+    parent = made.artifact.digest
+
+    def told(*timings: Record) -> list[tuple[str, str]]:
+        return hand_over._timings(Found("run", [made, *timings], []), made, "litert")
+
+    ((_, valid),) = told(timed(parent=parent, p50_ms=0.5))
+    assert valid.startswith("0.500 ms, half of all calls with one example; ")
+    ((name, doubt),) = told(timed(parent=parent, validity="unstable", reasons=("a neighbour", "and more")))
+    assert (name, doubt) == (
+        "Latency on litert",
+        "unstable, so not to be relied on: a neighbour; bench measure demo takes it again",
+    )
+    missing = [("Latency", "no timing on what runs this file; bench measure demo takes one")]
+    assert told() == told(timed(parent=parent, runtime="openvino")) == told(timed(parent="0" * 64)) == missing
