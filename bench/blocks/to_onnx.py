@@ -81,18 +81,19 @@ def _of_known_operators(network: bytes, name: str) -> bytes:
 
     model = onnx.load_from_string(network)
     known = {schema.name for schema in onnx.defs.get_all_schemas()}
-    unknown = sorted({node.op_type for node in model.graph.node if not node.domain} - known)
+    unknown = {node.op_type for node in model.graph.node if not node.domain} - known
     if not unknown:
         return network
-    if unknown != ["Erfc"]:
-        raise Unsupported(f"ONNX cannot hold {name}: it has no {', '.join(unknown)}")
+    if others := sorted(unknown - {"Erfc"}):
+        raise Unsupported(f"ONNX cannot hold {name}: it has no {', '.join(others)}")
     one = onnx.numpy_helper.from_array(np.array(1, np.float32), "one_of_erfc")
     nodes = []
     for node in model.graph.node:
         if node.op_type == "Erfc":
-            (output,), inner = node.output, f"{node.output[0]}_erf"
-            nodes += [onnx.helper.make_node("Erf", node.input, [inner])]
-            node = onnx.helper.make_node("Sub", [one.name, inner], [output], name=node.name)
+            (output,), inner, like = node.output, f"{node.output[0]}_erf", f"{node.output[0]}_one"
+            nodes.append(onnx.helper.make_node("Erf", node.input, [inner]))
+            nodes.append(onnx.helper.make_node("CastLike", [one.name, inner], [like]))  # which may be float16
+            node = onnx.helper.make_node("Sub", [like, inner], [output], name=node.name)
         nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -16,22 +16,24 @@ pytest.importorskip("tf2onnx")
 pytestmark = pytest.mark.slow
 
 
-def converted(folder: Path, activation: str) -> tuple[keras.Model, Path]:
+def converted(folder: Path, activation: str, precision: str = "float32") -> tuple[keras.Model, Path]:
     """Return a network and its ONNX file."""
     inputs = keras.Input((8,))
-    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(16, activation=activation)(inputs)))
+    hidden = keras.layers.Dense(16, activation=activation, dtype=precision)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
     model.save(folder / "mine.keras")
     to_onnx.convert(folder / "mine.keras", folder / "mine.onnx")
     return model, folder / "mine.onnx"
 
 
-def test_gelu_becomes_what_onnx_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "near"), [("float32", 1e-5), ("mixed_float16", 5e-3)])
+def test_gelu_becomes_what_onnx_has(precision: str, near: float, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    model, path = converted(tmp_path, "gelu")
-    onnx.checker.check_model(str(path))
+    model, path = converted(tmp_path, "gelu", precision)
+    onnx.checker.check_model(str(path), full_check=True)
     session, x = runtime.InferenceSession(path), np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
     (found,) = session.run(None, {session.get_inputs()[0].name: x})
-    assert found == pytest.approx(np.asarray(model(x)), abs=1e-5)
+    assert found == pytest.approx(np.asarray(model(x)), abs=near)
 
 
 def test_an_operator_that_onnx_does_not_have_is_named(tmp_path: Path) -> None:
