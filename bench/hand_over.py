@@ -166,7 +166,7 @@ def _card(
     rows = [
         ("File", f"`{FILES[to]}`, {size:,} bytes"),
         ("Input", _input(record, columns)),
-        ("Preparation", "inside the network: give it the data as they are"),
+        ("Preparation", _preparation(to)),
         ("Output", _output(record)),
         *_scores(record),
         *_timings(found, record, to),
@@ -179,6 +179,11 @@ def _card(
         lines += ["", f"Converted from the {record.artifact.format} network on which the scores were taken."]
     lines += ["", f"`python run.py` prints its answer to one example; it needs `pip install {_needs(record, to)}`.", ""]
     return "\n".join(lines)
+
+
+def _preparation(to: str) -> str:
+    integers = "; an input of integers wants them by its own scale, as in `run.py`" if to == "litert" else ""
+    return f"inside the network: give it the data as they are{integers}"
 
 
 def _input(record: Record, columns: list[str]) -> str:

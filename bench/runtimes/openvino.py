@@ -1,7 +1,8 @@
 """OpenVINO: Intel's runtime for processors and graphics units
 
-Runs its own files, `.onnx` and `.tflite` as they are; a Keras network is converted to ONNX. For one call
-at a time, on as many threads as the suite says. Needs the extras: pip install "keras-bench[openvino,onnx]".
+Runs its own files, `.onnx` and `.tflite` as they are, those of scaled integers with the steps from and to
+real numbers around them; a Keras network is converted to ONNX. For one call at a time, on as many threads
+as the suite says. Needs the extras: pip install "keras-bench[openvino,onnx]".
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.blocks import openvino_ir
+from bench.blocks import openvino_ir, scaled_integers
 from bench.blocks.to_onnx import convert as convert  # the alias makes it a door of this file
 from bench.errors import Unsupported, first_line
 from bench.work.deployment import Deployable, Deployed
@@ -20,7 +21,7 @@ except ImportError:  # which is said before anything is deployed
     openvino = None
 
 ACCEPTS = ("keras", "onnx", "litert", "openvino")
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "torch")
 CONVERTS = {"keras": ".onnx"}
 INSTALL = 'pip install "keras-bench[openvino,onnx]"'
 LIGHT = True
@@ -32,6 +33,8 @@ def deploy(network: Deployable, *, device: str = "CPU") -> Deployed:
     model = openvino_ir.read(network.path)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise Unsupported(f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is needed")
+    if network.path.suffix == ".tflite":
+        model = scaled_integers.as_real_numbers(model, network.path)
     kind, sides = model.input(0).get_element_type().to_dtype(), model.input(0).partial_shape
     examples = sides[0] if sides.rank.is_static and len(sides) else None
     # Without the last one, processors with AMX compute in bfloat16, which is another network.

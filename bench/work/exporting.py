@@ -4,9 +4,8 @@ import shutil
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from bench.blocks import openvino_ir, to_onnx
+from bench.blocks import openvino_ir, scaled_integers, to_onnx
 from bench.errors import NotInstalled, Unsupported, first_line
 from bench.hand_over import FILES
 from bench.records import SUFFIXES
@@ -32,33 +31,20 @@ def export(network: Path, to: str, folder: Path) -> Path:
     return path
 
 
-def _require_plain(network: Path) -> None:
-    """Raise Unsupported for a LiteRT file that takes or gives scaled integers: OpenVINO's file keeps no scale."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    file = Interpreter(str(network))
-    for end, what in ((file.get_input_details()[0], "takes"), (file.get_output_details()[0], "gives")):
-        if np.issubdtype(end["dtype"], np.integer) and end["quantization"] not in {(0.0, 0), (1.0, 0)}:
-            kind = np.dtype(end["dtype"]).name
-            raise Unsupported(
-                f"it {what} {kind} whose scale an OpenVINO file does not keep; --to litert hands it over, "
-                "and OpenVINO runs that file, too"
-            )
-
-
 def _openvino(network: Path, path: Path, folder: Path) -> Path:
     try:
         import openvino
     except ImportError as error:
         raise NotInstalled(openvino_ir.MISSING) from error
     source = network
-    if network.suffix == ".tflite":
-        _require_plain(network)
     if network.suffix == ".keras":
         source = folder / ".network.onnx"
         to_onnx.convert(network, source)
     try:
-        openvino.save_model(openvino_ir.read(source), path, compress_to_fp16=False)
+        model = openvino_ir.read(source)
+        if network.suffix == ".tflite":
+            model = scaled_integers.as_real_numbers(model, network)
+        openvino.save_model(model, path, compress_to_fp16=False)
     except Exception as error:  # it has many
         raise Unsupported(f"OpenVINO cannot hold it: {first_line(error)}") from error
     finally:

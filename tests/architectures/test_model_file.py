@@ -2,7 +2,6 @@
 
 import struct
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import factory
@@ -11,13 +10,15 @@ import numpy as np
 import pytest
 import workbench
 
+from bench import hand_over
 from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.files import contents
 from bench.planning.compatibility import unsupported
-from bench.records import Record
+from bench.records import Artifact, Record
 from bench.tasks import Home, Node, Task
 from bench.work import data, evaluation, exporting, worker
+from bench.work.deployment import Deployable
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.slow
@@ -137,9 +138,34 @@ def test_a_quantized_file_gets_whole_numbers_by_its_own_scale(tmp_path: Path) ->
     assert small.value("loss") == pytest.approx(whole.value("loss"), rel=0.05)
     assert small.artifact is not None
     assert small.artifact.outputs == "probabilities"
-    if find_spec("openvino"):
-        with pytest.raises(Unsupported, match="takes int8 whose scale an OpenVINO file does not keep; --to litert"):
-            exporting.export(tmp_path / "mine.tflite", "openvino", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_openvino_gives_the_answers_of_a_quantized_file(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    images, file = workbench.prepare("digits").test.x[:8], tmp_path / "mine.tflite"
+    assert images.max() > 127, "which int8 cannot hold"
+    quantized(softmax_network(), file, images, **in_integers(input=kind, output=kind))
+    monkeypatch.chdir(tmp_path)
+    answers = {}
+    for to in ("litert", "openvino"):
+        exporting.export(file, to, tmp_path)
+        answers[to] = np.array([by_the_program(to, image) for image in images])
+    levels = np.abs(answers["litert"] - answers["openvino"]) * 256
+    assert levels.max() <= 4, "each rounds in its own way"
+    assert (np.ptp(answers["litert"], axis=0) > 0.05).any(), "or anything would agree"
+    artifact = Artifact("0" * 32, "litert", file.name, 1, "probabilities")
+    deployed = CATALOG.load("runtimes", "openvino").deploy(Deployable(artifact, file, threads=1))
+    assert deployed.outputs(images) == pytest.approx(answers["openvino"], abs=1e-6)
+
+
+def by_the_program(to: str, image: np.ndarray) -> np.ndarray:
+    """Return the answers that a handed-over program computes in the working folder."""
+    names = {"np": np, "x": image[np.newaxis]}
+    exec(hand_over._LOAD[to], names)
+    return np.array(names["outputs"])
 
 
 def test_logits_are_seen_from_the_answers_or_said(tmp_path: Path) -> None:
