@@ -9,10 +9,9 @@ Source: https://docs.kernel.org/power/powercap/powercap.html and NVML's nvmlDevi
 """
 
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import Any
 
+from bench.blocks import nvml
 from bench.measure.meters import Block, Reading
 
 RAPL = Path("/sys/class/powercap")
@@ -27,9 +26,9 @@ def read() -> dict[str, tuple[float, float]]:
                 continue  # `psys` holds the packages already
             counter, most = (int((zone / name).read_text()) for name in ("energy_uj", "max_energy_range_uj"))
             found[f"cpu {zone.name}"] = (counter / 1e6, most / 1e6)
-    for i, device in enumerate(_boards()):
+    for i, (library, board) in enumerate(nvml.boards()):
         with suppress(Exception):  # an older board has no counter
-            found[f"accelerator {i}"] = (_nvml().nvmlDeviceGetTotalEnergyConsumption(device) / 1e3, 0.0)
+            found[f"accelerator {i}"] = (library.nvmlDeviceGetTotalEnergyConsumption(board) / 1e3, 0.0)
     return found
 
 
@@ -43,20 +42,3 @@ def figures(
         kind = name.split()[0]
         found[kind] = found.get(kind, 0.0) + (used if used >= 0 else used + after[name][1])
     return {f"{kind}_energy_j": Reading(joules / block.examples, "J", "lower") for kind, joules in found.items()}
-
-
-@cache
-def _nvml() -> Any:
-    import pynvml
-
-    pynvml.nvmlInit()
-    return pynvml
-
-
-@cache
-def _boards() -> list[Any]:
-    try:
-        nvml = _nvml()
-        return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-    except Exception:  # no package, no driver, no board
-        return []

@@ -1,13 +1,15 @@
 """Meters: what they read, what they doubt, and what a machine that does not tell leaves out."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bench.catalog import Catalog
 from bench.errors import PluginError
-from bench.measure.meters import Block, Meters
+from bench.measure.meters import Block, Meters, Reading
 
 CATALOG = Catalog()
 BLOCK = Block(2, [1.0] * 50, 0.05)
@@ -54,11 +56,25 @@ def test_memory_is_that_of_the_process() -> None:
     assert more.size
 
 
+def test_memory_on_boards_is_that_of_the_process_and_absent_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(*held: tuple[int, int | None]) -> dict[str, object]:
+        processes = [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in held]
+        library = SimpleNamespace(nvmlDeviceGetComputeRunningProcesses=lambda board: processes)
+        monkeypatch.setattr(memory.nvml, "boards", lambda: [(library, 0), (library, 1), (None, 2)])
+        return memory.figures(memory.read(), memory.read(), BLOCK)
+
+    mine, other = os.getpid(), os.getpid() + 1
+    found = listed((mine, 5_000_000), (other, 7))["accelerator_memory_bytes"]
+    assert found == Reading(10_000_000, "B", "lower"), "of two boards, and the third does not tell"
+    for held in ([(other, 7)], [(mine, None)], []):
+        assert "accelerator_memory_bytes" not in listed(*held), "absent, never zero"
+
+
 def test_energy_is_a_share_for_each_example_and_counters_begin_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(energy, "RAPL", tmp_path)
-    monkeypatch.setattr(energy, "_boards", list)
+    monkeypatch.setattr(energy.nvml, "boards", list)
     assert energy.figures(energy.read(), energy.read(), BLOCK) == {}, "absent, never zero"
     for name, at in (("intel-rapl:0", 900_000), ("intel-rapl:1", 100_000), ("intel-rapl:0:0", 5), ("intel-rapl:2", 7)):
         (tmp_path / name).mkdir()
