@@ -105,7 +105,8 @@ class Tree:
             measure=spec,
             packages=versions(facts.packages),
         )
-        if facts.backends is not None and self.backend not in facts.backends:
+        runs_as_it_is = bool(facts.converts) and format_of(self._catalog, network.cell) not in facts.converts
+        if facts.backends is not None and self.backend not in facts.backends and not runs_as_it_is:
             self.reasons[name] = f"{spec.name} needs the Keras backend {' or '.join(facts.backends)}"
         return name
 

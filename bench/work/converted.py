@@ -1,6 +1,7 @@
 """Networks converted for a runtime that does not run their format, each once for all that take the same file."""
 
 import inspect
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -25,7 +26,8 @@ def file(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact) -> Path
     convert = catalog.load("runtimes", runtime.name).convert
     given = card.given(runtime, "convert") if "convert" in card.doors else {}
     name, made_by = _converter(card, runtime, convert)
-    digest = sha256(canonical((name, made_by, given))).hexdigest()[:8]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # each exports in its own way
+    digest = sha256(canonical((name, made_by, given, backend))).hexdigest()[:8]
     converted = home.conversions / f"{path.stem}-{name}-{digest}{suffix}"
     if not converted.exists():
         converted.parent.mkdir(parents=True, exist_ok=True)

@@ -86,6 +86,20 @@ def test_what_a_plugin_needs_may_depend_on_a_parameter(tmp_path: Path) -> None:
     assert runs["same"].status == "new"
 
 
+@pytest.mark.parametrize(("architecture", "status"), [("\"model_file(path='m.onnx')\"", "new"), ("mlp", "unsupported")])
+def test_a_runtime_needs_a_backend_only_for_what_it_converts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, status: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.onnx").touch()
+    made = planned(
+        tmp_path, backend="jax", architectures=f"[{architecture}]", measure="{runtimes: [onnxruntime]}", seeds="[0]"
+    )
+    (timing,) = [step for step in made.steps.values() if step.node.measure]
+    assert timing.status == status, timing.reason
+    assert status == "new" or timing.reason == "onnxruntime needs the Keras backend tensorflow or torch"
+
+
 def test_a_teacher_is_one_node_for_all_who_ask_it(tmp_path: Path) -> None:
     calls = ["distill(teacher='mlp(width=9)')", "distill(teacher='mlp(width=9)', weight=0.5)"]
     text = f'{{plain: [], hard: ["{calls[0]}"], soft: ["{calls[1]}"]}}'

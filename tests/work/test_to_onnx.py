@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import workbench
 
 from bench.blocks import to_onnx
 from bench.errors import Unsupported, first_line
@@ -14,6 +15,32 @@ from bench.work.deployment import Deployable
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
 pytestmark = pytest.mark.slow
+
+ON_PYTORCH = """
+import json
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import workbench
+
+from bench.blocks import to_onnx
+
+split = workbench.prepare("digits")
+model = workbench.build("resnet8", split.learn)
+with tempfile.TemporaryDirectory() as folder:
+    model.save(Path(folder, "mine.keras"))
+    to_onnx.convert(Path(folder, "mine.keras"), Path(folder, "mine.onnx"))
+    session = onnxruntime.InferenceSession(Path(folder, "mine.onnx"))
+off = []
+for size in (1, 3, 64):
+    x = split.test.x[:size].astype("float32")
+    answers = keras.ops.convert_to_numpy(model(x))
+    off.append(float(np.abs(session.run(None, {session.get_inputs()[0].name: x})[0] - answers).max()))
+print(json.dumps(off))
+"""
 
 
 def converted(folder: Path, activation: str, precision: str = "float32") -> tuple[keras.Model, Path]:
@@ -41,6 +68,23 @@ def test_an_operator_that_onnx_does_not_have_is_named(tmp_path: Path) -> None:
     network.graph.node[-1].op_type = "Sinhc"
     with pytest.raises(Unsupported, match="ONNX cannot hold mine: it has no Sinhc"):
         to_onnx._of_known_operators(network.SerializeToString(), "mine")
+
+
+def test_keras_on_pytorch_makes_onnx_files_for_any_batch_size(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(ON_PYTORCH)
+    assert max(workbench.told_on("torch", program)) < 1e-5
+
+
+def test_inputs_lie_where_onnx_runtime_computes(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    from bench.runtimes.onnxruntime import placed
+
+    model, path = converted(tmp_path, "relu")
+    x, options = np.random.default_rng(0).normal(size=(4, 8)), {"providers": ["CPUExecutionProvider"]}
+    prepare, predict = placed(runtime.InferenceSession(path, **options), np.float32, "cpu")
+    assert prepare(x).device_name() == "cpu"
+    assert predict(prepare(x)) == pytest.approx(np.asarray(model(x)), abs=1e-5)
 
 
 def test_a_device_that_openvino_does_not_have_is_named_with_those_that_there_are(tmp_path: Path) -> None:
