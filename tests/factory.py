@@ -366,7 +366,7 @@ def suite_record(
         seeds=list(seeds),
         folds=list(folds),
         profile="smoke",
-        runtimes=["keras", "litert"],
+        runtimes=["jax", "keras", "litert", "xla"],
         cells=tuple(cells),
         exclusions=tuple(exclusions),
         findings=tuple(findings),

@@ -6,6 +6,7 @@ from bench import stats
 from bench.records import Record, Series
 from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
+from bench.site.deployments import machine
 from bench.site.model import Board
 from bench.site.rows import Metric, Row
 from bench.site.safe import slug
@@ -172,6 +173,7 @@ def latencies(row: Row) -> Figure | None:
     series = [
         (record, series)
         for record in row.measures
+        if record.provenance.hardware.fingerprint == row.hardware
         for series in record.series
         if series.axis == "quantile" and series.name == "latency_ms" and series.batch_size in (None, 1)
     ]
@@ -197,7 +199,7 @@ def latencies(row: Row) -> Figure | None:
         ),
         caption=(
             "Calls of one example (batch 1) after warm-up; one line for each seed’s network, "
-            "the mean of the processes in which it was timed."
+            f"the mean of the processes in which it was timed. {machine(series[0][0])}."
         ),
         chart=Lines(x_label="percentile of calls", y_label="latency (ms, logarithmic)", lines=lines, log_y=True),
     )

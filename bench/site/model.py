@@ -104,16 +104,23 @@ class SuiteView(Struct, frozen=True, dict=True):
 
 
 def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
-    """Join a suite's records; `records` are all that there are, oldest first."""
+    """Join a suite's records; `records` are all that there are, oldest first.
+
+    Of its cells' timings those on the suite's own runtimes are shown, compared on the machine that has most of what
+    was timed for this suite.
+    """
     by_cell: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
-        by_cell[record.cell_id].append(record)
+        if _is_asked(suite, record):
+            by_cell[record.cell_id].append(record)
     metrics = {
         dataset: _metric(record for cell in cells for record in by_cell[cell.cell_id])
         for dataset, cells in _by_dataset(suite).items()
     }
     rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id]) for cell in suite.cells]
-    machines = Counter(record.provenance.hardware.fingerprint for row in rows for record in row.measures)
+    timings = [record for row in rows for record in row.measures]
+    own = [record for record in timings if record.suite == suite.name] or timings
+    machines = Counter(record.provenance.hardware.fingerprint for record in own)
     hardware = max(machines, key=lambda name: machines[name], default=None)
     scales = {
         name: stats.scale_of(score for row in rows if row.metric.name == name for score in row.scores.values())
@@ -137,6 +144,11 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
         earlier=tuple(sorted(gone, key=lambda row: row.made, reverse=True)),
         problems=problems,
     )
+
+
+def _is_asked(suite: SuiteRecord, record: Record) -> bool:
+    """Tell whether a record is of the suite; its cells may have been timed on other runtimes for others."""
+    return record.measure is None or not suite.runtimes or str(record.measure.runtime) in suite.runtimes
 
 
 def _by_dataset(suite: SuiteRecord) -> dict[str, list[SuiteCell]]:

@@ -179,6 +179,10 @@ def cell(
             "provenance": provenance(shown) if shown else [],
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
+            "meters": [
+                (name, "ascending", "As its meter says, for each example or in all")
+                for name in dict.fromkeys(name for timing in row.deployments for name in timing.meters)
+            ],
         },
         figures=(*charts, *([latency] if latency else []), *(chart for one in diagnoses for chart in one.charts)),
         files={f"{one.name}.json": one.data for one in diagnoses}

@@ -6,7 +6,9 @@ import factory
 import timings
 from test_site import built
 
-from bench.site import model
+from bench.records import Measurement, Series
+from bench.site import figures, model
+from bench.site.charts import Lines
 
 
 def test_timings_of_two_machines_are_never_mixed() -> None:
@@ -42,6 +44,36 @@ def test_the_machine_is_that_of_the_timings_shown() -> None:
     (row,) = model.view(factory.suite_record(), [*old, new, moved]).rows
     assert row.fastest is not None
     assert row.fastest.hardware == "there"
+
+
+def test_a_page_shows_what_its_suite_asks_for_on_the_machine_where_that_was_timed() -> None:
+    own = timings.timed(hardware="ours", runtime="litert", p50_ms=2.0)
+    others = [timings.timed(hardware="theirs", runtime=name, suite="other") for name in ("litert", "xla", "torch")]
+    (row,) = model.view(factory.suite_record(), [factory.record(), own, *others]).rows
+    assert row.fastest is not None
+    assert row.fastest.hardware == "ours"
+    assert {timing.runtime for timing in row.deployments} == {"litert", "xla"}, "and not torch"
+
+
+def test_what_a_meter_reads_has_a_column_and_a_chart_is_of_one_machine(tmp_path: Path) -> None:
+    here, there = (timings.timed(hardware=name, runtime="xla") for name in ("here", "there"))
+    watts = Measurement(name="sun_energy_j", value=0.25, unit="J", better="lower", runtime="xla", batch_size=1)
+    line = Series(name="latency_ms", axis="quantile", points=[0.0, 1.0], values=[1.0, 2.0], unit="ms", runtime="xla")
+    more = [timings.timed(hardware="here", runtime="jax", seed=seed) for seed in (0, 1)]
+    measured = factory.replace(here, measurements=(*here.measurements, watts), series=(line,))
+    elsewhere = factory.replace(there, series=(line,))
+    suite = factory.suite_record()
+    made = built(tmp_path, suite, [factory.record(), measured, elsewhere, *more])
+    html = made.pages[f"suites/demo/{suite.cells[0].cell_id}.md"].html
+    table = html[html.index("<th", html.index('id="latency"')) :]
+    assert table.index(">Memory<") < table.index(">Sun energy<") < table.index(">Throughput<")
+    assert "0.25\N{NO-BREAK SPACE}J" in table
+    view = model.view(suite, [factory.record(), measured, elsewhere, *more])
+    figure = figures.latencies(view.rows[0])
+    assert figure is not None
+    assert isinstance(figure.chart, Lines)
+    assert [line.label for line in figure.chart.lines] == ["xla", "jax"], "here, and none of there"
+    assert figure.caption.endswith("Test CPU (here).")
 
 
 def test_three_runtimes_are_compared_and_two_are_not(tmp_path: Path) -> None:
