@@ -73,6 +73,8 @@ class Facts(Struct, frozen=True):
     """Parameters that name a person's own files."""
     no_paths: tuple[str, ...] = ()
     """Values of those that name none."""
+    per_channel: tuple[str, ...] = ()
+    """Of an architecture: parameters that are one number, or a list with one for each channel (or column)."""
     backends: tuple[str, ...] | None = None
     """Keras backends that it works on; all unless said."""
     takes: tuple[ArtifactFormat, ...] = ("keras",)
@@ -93,6 +95,8 @@ class Facts(Struct, frozen=True):
     """Parameters of a technique that hold the names of a suite's axes, each with the values to try."""
     excludes: dict[str, str] = {}
     """Of a technique: those that no recipe may hold beside it, each with the reason; never by a parameter."""
+    refuses: dict[str, str] = {}
+    """Of a technique: expressions over its parameters, as in `--only`, under which it cannot work, with the reasons."""
     step: Literal["batch", "epoch"] = "batch"
     """Of an optimizer: what a step is taken on, a batch or the whole training part."""
     accepts: tuple[ArtifactFormat, ...] = ("keras",)
@@ -110,9 +114,9 @@ class Facts(Struct, frozen=True):
 
 
 LITERALS = {
-    "architectures": "INPUT TASKS BACKENDS SMALLEST_SIDE PREPARATION FORMATS PATHS NO_PATHS",
+    "architectures": "INPUT TASKS BACKENDS SMALLEST_SIDE PREPARATION FORMATS PATHS NO_PATHS PER_CHANNEL",
     "datasets": "INPUT TASK HANDLE SHAPE OUTPUTS PATHS NO_PATHS",
-    "techniques": "INPUT TASKS BACKENDS TAKES GIVES NEEDS SEEDS AGREES VARIES EXCLUDES PATHS NO_PATHS",
+    "techniques": "INPUT TASKS BACKENDS TAKES GIVES NEEDS SEEDS AGREES VARIES EXCLUDES REFUSES PATHS NO_PATHS",
     "optimizers": "BACKENDS STEP",
     "schedules": "BACKENDS NEEDS",
     "losses": "BACKENDS TASKS",
@@ -207,7 +211,7 @@ def _facts(card: Card, deciding: tuple[tuple[str, bytes], ...]) -> Facts:
 
 def _by_parameter(card: Card, name: str, value: Any) -> bool:
     known = {parameter.name for parameter in card.parameters}
-    if name in {"FORMATS", "EXCLUDES"} or not isinstance(value, dict):
+    if name in {"FORMATS", "EXCLUDES", "REFUSES"} or not isinstance(value, dict):
         return False
     return len(value) == 1 and next(iter(value)) in known
 

@@ -30,6 +30,7 @@ from bench.files.archives import open_archive
 
 INPUT = "any"
 PATHS = ("path",)
+PER_CHANNEL = ("scale", "offset")
 FORMATS = {
     ".keras": "keras",
     ".h5": "keras",

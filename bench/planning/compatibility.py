@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bench.cards import Card
 from bench.catalog import OPTIONS, Catalog
+from bench.query import Query
 from bench.records import ArtifactFormat, Cell, Use
 
 EVALUATED_ON: dict[ArtifactFormat, str] = {
@@ -102,6 +103,9 @@ def _unsupported_part(card: Card, use: Use, dataset: Card, cell: Cell, backend: 
     if facts.backends is not None and backend not in facts.backends:
         return f"{name} needs the Keras backend {' or '.join(facts.backends)}, this is {backend}"
     if card.kind == "techniques":
+        for expression, reason in facts.refuses.items():
+            if Query(expression, f"techniques/{card.name}: REFUSES").matches(card.given(use)):
+                return f"{card.name}: {reason}"
         for other in cell.techniques:
             if other.name in _excludes(card):
                 return f"{card.name} and {other.name} do not go together: {_excludes(card)[other.name]}"
@@ -122,7 +126,18 @@ def _unsupported_data(cell: Cell, dataset: Card, architecture: Card) -> str:
     options = [name for name in OPTIONS if name in cell.dataset.parameters and name != "train_size"]
     if options and facts.task == "regression":
         return f"{options[0]} is about classes, {dataset.name} is regression"
-    return too_small(cell, architecture, facts.shape) if facts.shape else ""
+    if not facts.shape:
+        return ""
+    return _of_other_channels(cell, architecture, facts.shape) or too_small(cell, architecture, facts.shape)
+
+
+def _of_other_channels(cell: Cell, architecture: Card, shape: tuple[int, ...]) -> str:
+    given, what = architecture.given(cell.architecture), "channel" if len(shape) == 3 else "column"
+    for name in architecture.facts(cell.architecture).per_channel:
+        if isinstance(given[name], list) and len(given[name]) not in {1, shape[-1]}:
+            has = f"{cell.dataset.name} {shape[-1]} {what}{'s' * (shape[-1] > 1)}"
+            return f"{name} has {len(given[name])} numbers, {has}; give one, or one for each {what}"
+    return ""
 
 
 def too_small(cell: Cell, architecture: Card, shape: tuple[int, ...]) -> str:

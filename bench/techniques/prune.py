@@ -37,6 +37,16 @@ TASKS = {"by": {"tfmot": ("classification",)}}
 TAKES = ("keras",)
 GIVES = "keras"
 ADDED: dict[str, Any] = {"schedule": "polynomial", "pattern": None, "structured": False, "by": "tfmot"}
+REFUSES = {
+    "by='tfmot' and epochs=0": "tensorflow-model-optimization prunes while it trains; leave out by, or epochs=0",
+    "by='tfmot' and (pattern='2:4' or structured=True)": (
+        "tensorflow-model-optimization prunes no patterns and no channels here; leave out by='tfmot'"
+    ),
+    "structured=True and schedule!='polynomial'": "channels go at once, before it trains on; leave schedule out",
+    "pattern='2:4' and (structured=True or sparsity!=0.5)": (
+        "the pattern sets half of the weights to zero; leave sparsity at 0.5 and structured at False"
+    ),
+}
 ENOUGH = 0.98
 """Share of the wanted zeros that there must be in the end."""
 
@@ -53,14 +63,6 @@ def after(
     by: Literal["keras", "tfmot"] = "keras",
 ) -> Product:
     """Return the pruned network; raise Unsupported for what cannot be pruned as asked."""
-    if by == "tfmot" and not epochs:
-        raise Unsupported("tensorflow-model-optimization prunes while it trains; leave out by='tfmot', or epochs=0")
-    if (pattern or structured) and by == "tfmot":
-        raise Unsupported("tensorflow-model-optimization prunes no patterns and no channels here; leave out by='tfmot'")
-    if structured and schedule != "polynomial":
-        raise Unsupported("structured=True takes channels out at once, before it trains on; leave schedule out")
-    if pattern and (structured or sparsity != 0.5):
-        raise Unsupported("pattern='2:4' sets half of the weights to zero: leave sparsity at 0.5, structured at False")
     if by == "tfmot":
         from bench.blocks.tfmot import pruned
 

@@ -118,6 +118,22 @@ def require_probabilities(answers: Floats, classes: int) -> None:
         )
 
 
+def require_numbers(path: str, outputs: Floats, examples: NDArray[Any]) -> None:
+    """Raise Unsupported, with what may be the reason, for answers to the test set that are no finite numbers."""
+    wrong = int((~np.isfinite(outputs).all(axis=1)).sum())
+    if not wrong:
+        return
+    has_gaps = np.issubdtype(examples.dtype, np.floating) and bool(np.isnan(examples).any())
+    why = (
+        "the table has missing values, which this network does not fill in: let it begin with a layer that does"
+        if has_gaps
+        else "it may have been exported without its weights, or want another scale="
+    )
+    raise Unsupported(
+        f"{path}: its answers to {wrong:,} of {len(outputs):,} test examples are no finite numbers; {why}"
+    )
+
+
 def doubt(
     figures: Sequence[Measurement], predict: Predict, learn: Learn, kind: evaluation.Kind, given: Mapping[str, Any]
 ) -> Table | None:

@@ -40,7 +40,19 @@ from bench.tasks import (
     record,
     versions,
 )
-from bench.work import converted, data, decoded, deployment, derived, evaluation, network, stored, taken, training
+from bench.work import (
+    converted,
+    data,
+    decoded,
+    deployment,
+    derived,
+    evaluation,
+    network,
+    notices,
+    stored,
+    taken,
+    training,
+)
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.faults import cause
@@ -122,6 +134,8 @@ def _train_or_derive(task: Task) -> Record:
         artifact, figures = made.artifact, made.figures
         answers = Answers(task, catalog, artifact, split.facts)
         outputs = answers.kept_to(split.test)
+        if make is _read:
+            taken.require_numbers(node.cell.architecture.parameters["path"], outputs, split.test.x)
         judged = evaluation.evaluate(outputs, split)
         figures += judged.measurements
         figures += evaluation.overfitting(answers.to(untouched), untouched, split.facts, judged.measurements)
@@ -130,6 +144,8 @@ def _train_or_derive(task: Task) -> Record:
             before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
             figures += derived.figures(outputs, before, split)
             figures += stored.figures(artifact, task.home.artifacts)
+            if note := notices.lost_zeros(catalog, task, figures):
+                _tell(note)
         given = node.cell.architecture.parameters
         if make is _read and (table := taken.doubt(figures, answers.deployed.outputs, learn, artifact.outputs, given)):
             _tell(taken.told(given["path"], table))

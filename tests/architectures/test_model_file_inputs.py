@@ -1,6 +1,7 @@
 """What a person's own file is given: another scale, other axes; and what is said where it does not fit."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -221,3 +222,14 @@ def test_a_long_message_is_cut_and_kept_whole_behind_it() -> None:
     assert len(told.message) < 340
     assert told.traceback is not None
     assert len(told.traceback) > 1000
+
+
+def test_missing_values_that_a_network_does_not_fill_in_are_named(tmp_path: Path) -> None:
+    rows = "\n".join(f"{x / 9},{'' if x % 5 == 0 else x},{'ab'[x % 2]}" for x in range(80))
+    (tmp_path / "mine.csv").write_text(f"a,b,y\n{rows}\n")
+    inputs = keras.Input((2,))
+    path = exported(keras.Model(inputs, keras.layers.Dense(2)(inputs)), tmp_path / "mine.keras")
+    refused = evaluated(path, tmp_path, dataset=f"csv(path={str(tmp_path / 'mine.csv')!r}, target='y')")
+    assert refused.status == "unsupported"
+    assert refused.error is not None
+    assert re.search(r"its answers to \d+ of \d+ test examples are no finite numbers; the table", refused.error.message)

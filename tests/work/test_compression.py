@@ -103,8 +103,6 @@ def test_regressions_and_attention_are_pruned_too(split: data.Split, tmp_path: P
 
 def test_a_schedule_that_does_not_get_there_is_said(split: data.Split, tmp_path: Path) -> None:
     task = job(split, tmp_path, CNN)
-    with pytest.raises(Unsupported, match="prunes while it trains; leave out by='tfmot', or epochs=0"):
-        after("prune", task, sparsity=0.99, epochs=0, by="tfmot")
     after("prune", task, sparsity=0.5, epochs=0)
     with pytest.raises(Unsupported, match=r"reached a sparsity of 0\.5\d?, not 0\.99; train for more epochs"):
         prune._require(task.parent.network, 0.99, pattern=False)
@@ -395,3 +393,13 @@ def test_a_network_that_is_quantized_is_not_taken_apart(split: data.Split, tmp_p
     for technique, how in (("prune", {"structured": True}), ("low_rank", {"energy": 0.5})):
         with pytest.raises(Unsupported, match="quantized already"):
             after(technique, task, **how)
+
+
+def test_a_technique_that_undoes_what_was_pruned_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = "prune(sparsity=0.8, epochs=1)"
+    text = workbench.written(f'["{first}", "fine_tune(epochs=1)"]', f'["{first}", quantize]', architecture="mlp")
+    made = workbench.run(tmp_path, text)
+    assert {record.status for record in made} == {"finished"}, [record.error for record in made]
+    notices = [line for line in capsys.readouterr().err.splitlines() if "zero before" in line]
+    (told,) = notices
+    assert told.startswith("bench: prune + fine_tune: 80% of the weights were zero before fine_tune, ")
