@@ -2,11 +2,12 @@
 
 Each claim becomes a mean paired difference, `compare` minus `against`, and one p-value: of the
 difference against the claim's limit `by` (for `equal`, against the nearer end of ±by, which is
-two one-sided tests of equivalence; for `keeps`, against the loss that leaves that share). All
+two one-sided tests of equivalence; for `keeps`, of `compare` minus that share of `against`). All
 p-values of a suite are adjusted together, so that of the findings that it reports as decided about
 one in twenty at most is expected to be chance.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
@@ -64,6 +65,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     pairs: stats.Pairs | None
     difference: stats.Difference | None = None
     """Once all claims have said how far pairs lie apart."""
+    tested: stats.Difference | None = None
+    """The same, or what `compare` has beyond the share that it is to keep."""
 
     @property
     def unit(self) -> str:
@@ -80,7 +83,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     @property
     def margin(self) -> float:
         """How far the difference lies on the claim's side of its limit; negative on the other side."""
-        value = self.difference.value if self.difference else 0.0
+        value = self.tested.value if self.tested else 0.0
+        if self.claim.keeps is not None:
+            return value
         match self.claim.expect:
             case "higher":
                 return value - self.limit
@@ -94,7 +99,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """Two-sided p of the claim's limit, None with too few pairs."""
         if self.difference is None or self.difference.n < stats.FEWEST_SEEDS:
             return None
-        return stats.p_value(self.margin, self.difference)
+        assert self.tested is not None
+        return stats.p_value(self.margin, self.tested)
 
 
 def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
@@ -106,12 +112,18 @@ def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
         if found.pairs is not None:
             witnesses[found.claim.metric].append(found.pairs.group)
     priors = {metric: stats.prior_of(groups) for metric, groups in witnesses.items()}
-    comparisons = [
-        replace(found, difference=found.pairs.difference(priors[found.claim.metric])) if found.pairs else found
-        for found in comparisons
-    ]
+    comparisons = [_decided(found, priors[found.claim.metric]) if found.pairs else found for found in comparisons]
     adjusted = iter(stats.q_values([found.p for found in comparisons if found.p is not None]))
     return [_finding(found, None if found.p is None else next(adjusted)) for found in comparisons]
+
+
+def _decided(found: Comparison, prior: stats.Prior | None) -> Comparison:
+    assert found.pairs is not None
+    difference = found.pairs.difference(prior)
+    if found.claim.keeps is None:
+        return replace(found, difference=difference, tested=difference)
+    kept = dataclasses.replace(found.pairs, share=found.claim.keeps)
+    return replace(found, difference=difference, tested=kept.difference(prior))
 
 
 def final_records(records: Sequence[Record]) -> dict[RunKey, Record]:

@@ -190,3 +190,17 @@ def test_what_must_be_kept_is_a_share_of_the_other_side() -> None:
     assert one(runs(0.9, 0.87, seeds=6, n_test=200_000), keeps=0.99).verdict == "refuted"
     assert one(runs(0.9, 0.891, seeds=6, n_test=500), keeps=0.99).verdict == "undecided"
     assert one(runs(0.9, 0.9, seeds=6, n_test=200_000)).verdict == "undecided", "no gain is not enough for a gain"
+
+
+def test_a_share_is_kept_by_each_seed_of_its_own_though_seeds_differ() -> None:
+    reached = np.linspace(0.4, 0.8, 6)
+    sides = [(PLAIN, reached), (AUGMENT, 0.55 * reached)]
+    found = [
+        record(of, seed=seed, accuracy=level, n_test=100_000)
+        for of, levels in sides
+        for seed, level in enumerate(levels)
+    ]
+    kept = one(found, keeps=0.5)
+    assert kept.difference == pytest.approx(-0.45 * 0.6, abs=0.01)
+    assert kept.verdict == "supported"
+    assert one(found, keeps=0.6).verdict == "refuted"

@@ -148,6 +148,8 @@ class Pairs:
 
     pairs: tuple[tuple[Score, Score], ...]
     """New and old, on equal test sets."""
+    share: float = 1.0
+    """Of each old score, that is taken off the new one: below one, a difference above zero says that it was kept."""
 
     @classmethod
     def of(cls, new: Mapping[K, Score], old: Mapping[K, Score]) -> "Pairs | None":
@@ -166,11 +168,11 @@ class Pairs:
     @cached_property
     def gains(self) -> tuple[float, ...]:
         """Return new minus old of each pair."""
-        return tuple(new.value - old.value for new, old in self.pairs)
+        return tuple(new.value - self.share * old.value for new, old in self.pairs)
 
     @cached_property
     def _examples(self) -> list[tuple[float, float] | None]:
-        return [_gains_of_examples(group) for group in self.by_test.values()]
+        return [_gains_of_examples(group, self.share) for group in self.by_test.values()]
 
     @cached_property
     def group(self) -> Group:
@@ -201,7 +203,8 @@ class Pairs:
         if prior is not None and self.group.variance:  # else no seed changes anything, as of parameters
             seeds = prior.variance(self.group)
         if len({dataset for dataset, _ in self.by_test}) < len(self.by_test):
-            folds = [fmean([new.value - old.value for new, old in group]) for group in self.by_test.values()]
+            groups = self.by_test.values()
+            folds = [fmean([new.value - self.share * old.value for new, old in group]) for group in groups]
             between = folds_spread(folds)
             return estimate(mean, n, Spread(max(between.variance, seeds.variance / n), between.df))
         chosen = 0.0
@@ -241,7 +244,7 @@ def _varied(new: Sample, old: Sample) -> float:
     return stretch**2 * float((new.shares - old.shares).var(ddof=1)) / new.n
 
 
-def _gains_of_examples(pairs: Sequence[tuple[Score, Score]]) -> tuple[float, float] | None:
+def _gains_of_examples(pairs: Sequence[tuple[Score, Score]], share: float) -> tuple[float, float] | None:
     """Return the variance of pairs' mean gain over test examples, and that of one pair's which chance decides anew.
 
     In the metric's own unit; None where outcomes are unknown.
@@ -251,7 +254,7 @@ def _gains_of_examples(pairs: Sequence[tuple[Score, Score]]) -> tuple[float, flo
         return None
     sums, squares = np.zeros(n), np.zeros(n)
     for new, old in pairs:
-        gains = outcomes(new.correct, n) - outcomes(old.correct, n)
+        gains = outcomes(new.correct, n) - share * outcomes(old.correct, n)
         sums += gains
         squares += gains**2
     k = len(pairs)
