@@ -33,6 +33,8 @@ MOST_INTERVALS = 40
 POINTS = "offset points"
 LETTER_IN = 0.53 * FONT_PT / 72
 """Mean width of a letter; the page's font is not known here."""
+BOLD = 1.15
+"""How much wider bold letters are."""
 
 
 Box = tuple[float, float, float, float]
@@ -110,7 +112,7 @@ def _plain(value: float) -> str:
 
 def _lines(chart: Lines) -> Canvas:
     labels = list(dict.fromkeys(line.label for line in chart.lines))
-    widest_in = min(LETTER_IN * (max(map(len, labels), default=0) + 2 * chart.points), LABELS_IN)
+    widest_in = min(BOLD * LETTER_IN * (max(map(len, labels), default=0) + 2 * chart.points), LABELS_IN)
     axes = _axes(max(2.9, 0.8 + 0.16 * len(labels)), right_in=0.2 + widest_in)
     log_y = chart.log_y and any(y and y > 0 for line in chart.lines for y in line.y)
     if log_y:
@@ -162,7 +164,12 @@ def _label(axes: Axes, places: dict[str, float], texts: dict[str, str], colours:
         places[label] = min(places[label], limit)
         limit = places[label] - gap
         text = axes.text(
-            1.015, places[label], _short(texts[label], LABELS_IN), transform=axes.transAxes, va="center", weight="bold"
+            1.015,
+            places[label],
+            _short(texts[label], LABELS_IN / BOLD),
+            transform=axes.transAxes,
+            va="center",
+            weight="bold",
         )
         text.set_color(colours[label])
 
