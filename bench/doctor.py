@@ -69,10 +69,14 @@ def _keras_home() -> Path:
 
 
 def _packages(names: tuple[str, ...], install: str) -> str:
-    """Return the packages that are here; the first is what matters, as of others one may stand for another."""
+    """Return which packages are here, and how to get the others; without the first nothing works."""
+    cure = f" ({install})" if install else ""
     if names and not is_importable(names[0]):
-        return f"not here: {names[0]} is not installed" + (f" ({install})" if install else "")
-    return f"here: {', '.join(f'{name} {version}' for name, version in versions(names).items())}"
+        return f"not here: {names[0]} is not installed{cure}"
+    here = ", ".join(f"{name} {version}" for name, version in versions(names).items())
+    variants = tuple(f"{name}-" for name in names[:1])  # one of which may stand for another
+    missing = [name for name in names if not is_importable(name) and not name.startswith(variants)]
+    return f"here: {here}" + (f"; not installed: {', '.join(missing)}{cure}" if missing else "")
 
 
 def text(found: Examination) -> str:
