@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from bench import disk
-from bench.errors import PluginError, nearest
+from bench.errors import PluginError, SuiteError, nearest
+from bench.query import Query
 from bench.records import ArtifactFormat, Use
 
 DOORS = {
@@ -325,6 +326,14 @@ def _check_literal(place: str, name: str, value: Any, parameters: dict[str, Para
             msgspec.convert(one, wanted)
         except msgspec.ValidationError as error:
             raise PluginError(f"{place}: {name} = {one!r}: {str(error)[0].lower()}{str(error)[1:]}") from error
+    for key in (key for one in values if name in {"PER_CHANNEL", "VARIES"} for key in one):
+        if key not in parameters:
+            raise PluginError(f"{place}: {name}: '{key}' is no parameter{nearest(key, parameters)}")
+    for expression in value if name == "REFUSES" else ():
+        try:
+            Query(expression, f"{place}: REFUSES").matches({key: one.default for key, one in parameters.items()})
+        except SuiteError as error:
+            raise PluginError(str(error)) from error
     if name == "ADDED":
         for key in value:
             if key not in parameters or parameters[key].required:

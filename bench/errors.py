@@ -88,7 +88,7 @@ def first_line(error: BaseException) -> str:
     line that ends in a colon says it in the next.
     """
     lines = str(error).strip().splitlines()
-    telling = [line for line in (PLACE.sub("", line).strip() for line in lines) if line]
+    telling = [line for line in (" ".join(PLACE.sub("", line).split()) for line in lines) if line]
     reason = (telling or lines or [type(error).__name__])[0]
     if reason.endswith(":") and len(telling) > 1:
         reason = f"{reason} {telling[1]}"

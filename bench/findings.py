@@ -7,7 +7,6 @@ p-values of a suite are adjusted together, so that of the findings that it repor
 one in twenty at most is expected to be chance.
 """
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
@@ -65,8 +64,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
     pairs: stats.Pairs | None
     difference: stats.Difference | None = None
     """Once all claims have said how far pairs lie apart."""
-    tested: stats.Difference | None = None
-    """The same, or what `compare` has beyond the share that it is to keep."""
 
     @property
     def unit(self) -> str:
@@ -83,9 +80,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     @property
     def margin(self) -> float:
         """How far the difference lies on the claim's side of its limit; negative on the other side."""
-        value = self.tested.value if self.tested else 0.0
-        if self.claim.keeps is not None:
-            return value
+        value = self.difference.value if self.difference else 0.0
         match self.claim.expect:
             case "higher":
                 return value - self.limit
@@ -99,8 +94,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """Two-sided p of the claim's limit, None with too few pairs."""
         if self.difference is None or self.difference.n < stats.FEWEST_SEEDS:
             return None
-        assert self.tested is not None
-        return stats.p_value(self.margin, self.tested)
+        return stats.p_value(self.margin, self.difference)
 
 
 def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
@@ -118,12 +112,13 @@ def judge(suite: SuiteRecord, records: Sequence[Record]) -> list[Finding]:
 
 
 def _decided(found: Comparison, prior: stats.Prior | None) -> Comparison:
+    """Say how far the pairs lie apart; where a share is to be kept, the interval is of what lies beyond it."""
     assert found.pairs is not None
-    difference = found.pairs.difference(prior)
+    beyond = found.pairs.difference(prior)
     if found.claim.keeps is None:
-        return replace(found, difference=difference, tested=difference)
-    kept = dataclasses.replace(found.pairs, share=found.claim.keeps)
-    return replace(found, difference=difference, tested=kept.difference(prior))
+        return replace(found, difference=beyond)
+    low, high = (None if end is None else end + found.limit for end in (beyond.low, beyond.high))
+    return replace(found, difference=replace(beyond, value=beyond.value + found.limit, low=low, high=high))
 
 
 def final_records(records: Sequence[Record]) -> dict[RunKey, Record]:
@@ -169,9 +164,8 @@ def _compare(
     if all(run.is_copy for run in (*new, *old)):  # which are as many pairs as there are files
         new, old = ([run for run in side if run.fields["seed"] == suite.seeds[0]] for side in (new, old))
     axes = _shared_axes(new, old)
-    return Comparison(
-        claim=claim, compare=new, against=old, pairs=stats.Pairs.of(_by_place(new, axes), _by_place(old, axes))
-    )
+    pairs = stats.Pairs.of(_by_place(new, axes), _by_place(old, axes), share=claim.keeps or 1.0)
+    return Comparison(claim=claim, compare=new, against=old, pairs=pairs)
 
 
 def _shared_axes(new: Sequence[Run], old: Sequence[Run]) -> list[str]:

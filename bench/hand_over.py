@@ -225,7 +225,7 @@ def _timings(found: Found, record: Record, to: str) -> list[tuple[str, str]]:
     runs = {"keras": ("keras", "tf_function", "xla", "jax", "torch"), "onnx": ("onnxruntime",)}.get(to, (to,))
     digest = record.artifact.digest if record.artifact else ""
     again = f"bench measure {record.suite} takes"
-    rows: dict[str, str] = {}
+    rows = []
     for one in found.records:
         if not one.measure or one.parents[:1] != (digest,) or not one.measure.runtime.name.startswith(runs):
             continue
@@ -238,5 +238,5 @@ def _timings(found: Found, record: Record, to: str) -> list[tuple[str, str]]:
         if single.validity != "valid":
             why = f": {shortened(single.reasons[0])}" if single.reasons else ""
             told = f"{single.validity}, so not to be relied on{why}; {again} it again"
-        rows[f"Latency on {one.measure.name}"] = told.replace("|", "\\|")
-    return [*rows.items()] or [("Latency", f"no timing on what runs this file; {again} one")]
+        rows.append((f"Latency on {one.measure.name}", told.replace("|", "\\|")))
+    return rows or [("Latency", f"no timing on what runs this file; {again} one")]

@@ -112,6 +112,38 @@ def own_plugin(folder: Path, text: str, kind: str = "architectures", name: str =
     return Catalog([folder])
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        (
+            "techniques",
+            "REFUSES = {'nosuch=1': 'w'}\ndef batch(x, y, seed, *, rate: float = 0.1): ...",
+            "no field 'nosuch'",
+        ),
+        (
+            "techniques",
+            "REFUSES = {'rate=': 'w'}\ndef batch(x, y, seed, *, rate: float = 0.1): ...",
+            "cannot read 'rate='",
+        ),
+        (
+            "techniques",
+            "VARIES = ('nosuch',)\ndef fit(trainer, model, *, tries: int = 2): ...",
+            "'nosuch' is no parameter",
+        ),
+        (
+            "architectures",
+            "PER_CHANNEL = ('by',)\ndef build(inputs, outputs, *, width: int = 2): ...",
+            "'by' is no parameter",
+        ),
+    ],
+)
+def test_a_literal_about_parameters_that_there_are_not_is_an_error_with_its_line(
+    tmp_path: Path, kind: str, text: str, says: str
+) -> None:
+    with pytest.raises(PluginError, match=rf"mine\.py:\d+: .*{says}"):
+        own_plugin(tmp_path, f'"""Mine."""\n{text}\n', kind).card(kind, "mine")
+
+
 def test_a_person_can_add_plugins_of_their_own(tmp_path: Path) -> None:
     catalog = own_plugin(tmp_path, '"""Mine."""\ndef build(inputs, outputs, *, depth: int = 2): ...\n')
     assert catalog.resolve("architectures", "mine(depth=3)") == Use("mine", {"depth": 3})

@@ -204,3 +204,8 @@ def test_a_share_is_kept_by_each_seed_of_its_own_though_seeds_differ() -> None:
     assert kept.difference == pytest.approx(-0.45 * 0.6, abs=0.01)
     assert kept.verdict == "supported"
     assert one(found, keeps=0.6).verdict == "refuted"
+    assert kept.low is not None
+    assert kept.low > -0.5 * 0.6, "what is shown lies above the limit, as its sentence says"
+    several = [claim(keeps=0.5), claim(expect="lower", statement="It falls.")]
+    together, _ = judge(suite_record(ROWS, findings=several), found)
+    assert together.verdict == "supported", "though seeds differ, of which another claim speaks"

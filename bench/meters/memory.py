@@ -3,7 +3,8 @@
 The resident memory of the process that executes the network, at the end of its calls, with
 interpreter, libraries and network. Nothing else runs in it. `memory_own_bytes` leaves out the pages that it
 shares with the process it was forked from. `accelerator_memory_bytes` is what the process holds on NVIDIA's
-boards: as the frameworks' allocators give nothing back, that is the most it has needed so far.
+boards: as the frameworks' allocators give nothing back, that is the most it has needed so far, and as the
+first calls of all batch sizes come before any that is timed, what the largest of these needs.
 
 Source: NVML's nvmlDeviceGetComputeRunningProcesses
 """
@@ -50,9 +51,6 @@ def _on_boards() -> int | None:
     held = []
     for library, board in nvml.boards():
         with suppress(Exception):  # a board that does not tell
-            held += [one.usedGpuMemory for one in library.nvmlDeviceGetComputeRunningProcesses(board) if _is_ours(one)]
+            processes = library.nvmlDeviceGetComputeRunningProcesses(board)
+            held += [one.usedGpuMemory for one in processes if one.pid == os.getpid() and one.usedGpuMemory]
     return sum(held) or None
-
-
-def _is_ours(process: object) -> bool:
-    return getattr(process, "pid", None) == os.getpid() and getattr(process, "usedGpuMemory", None) is not None

@@ -1,20 +1,28 @@
 """Timings joined over seeds: one line for each runtime, number of threads, batch size and machine."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from bench import stats
+from bench.measurements import Better
 from bench.records import Record
-from bench.site import words
 from bench.stats import Interval
 
 OWN = {"latency_ms", "throughput", "first_call_ms", "memory_bytes", "memory_own_bytes"}
 """What has a column of its own, or none."""
 HEALTH = {"machine_work_ms", "clock_ghz", "throttled"}
 """What only says whether a timing can be trusted."""
+
+
+class Meter(NamedTuple):
+    """A figure that a meter reads."""
+
+    name: str
+    unit: str
+    better: Better
 
 
 class Deployment(Struct, frozen=True):
@@ -40,8 +48,8 @@ class Deployment(Struct, frozen=True):
     reasons: tuple[str, ...]
     calls: int
     """Timed calls of all seeds."""
-    meters: dict[str, tuple[float, str]]
-    """What other meters have read, as a number and as text, by what a reader calls it."""
+    meters: dict[Meter, float]
+    """What other meters have read."""
 
     @property
     def is_valid(self) -> bool:
@@ -107,16 +115,12 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
     )
 
 
-def _meters(records: list[Record], batch_size: int) -> dict[str, tuple[float, str]]:
-    read: dict[tuple[str, str], list[float]] = defaultdict(list)
+def _meters(records: list[Record], batch_size: int) -> dict[Meter, float]:
+    read: dict[Meter, list[float]] = defaultdict(list)
     for m in (m for record in records for m in record.measurements):
         if m.batch_size == batch_size and m.statistic is None and m.name not in OWN | HEALTH:
-            read[m.name, m.unit].append(m.value)
-    means = {key: sum(values) / len(values) for key, values in read.items()}
-    return {
-        words.named(re.sub(r"_(bytes|j|ms|ghz)$", "", name)): (mean, words.measured(name, unit, mean))
-        for (name, unit), mean in means.items()
-    }
+            read[Meter(m.name, m.unit, m.better)].append(m.value)
+    return {meter: sum(values) / len(values) for meter, values in read.items()}
 
 
 def _mean(known: list[float]) -> float | None:

@@ -173,7 +173,8 @@ def latencies(row: Row) -> Figure | None:
     series = [
         (record, series)
         for record in row.measures
-        if record.provenance.hardware.fingerprint == row.hardware
+        if record.measure
+        and (record.provenance.hardware.fingerprint, record.measure.threads) == (row.hardware, row.threads)
         for series in record.series
         if series.axis == "quantile" and series.name == "latency_ms" and series.batch_size in (None, 1)
     ]
@@ -181,7 +182,7 @@ def latencies(row: Row) -> Figure | None:
         return None
     lines = tuple(
         Line(
-            label=record.measure.name if record.measure else one.runtime or "",
+            label=record.measure.name if record.measure else "",
             x=tuple(100 * point for point in one.points),
             y=tuple(one.values),
             seed=record.seed,

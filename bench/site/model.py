@@ -106,27 +106,23 @@ class SuiteView(Struct, frozen=True, dict=True):
 def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
     """Join a suite's records; `records` are all that there are, oldest first.
 
-    Of its cells' timings those on the suite's own runtimes are shown, compared on the machine that has most of what
-    was timed for this suite.
+    Of its cells' timings those on the suite's own runtimes are shown, compared on the machine and with the threads
+    that most of what was timed for this suite has.
     """
     by_cell: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
-        if _is_asked(suite, record):
-            by_cell[record.cell_id].append(record)
+        by_cell[record.cell_id].append(record)
     metrics = {
         dataset: _metric(record for cell in cells for record in by_cell[cell.cell_id])
         for dataset, cells in _by_dataset(suite).items()
     }
-    rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id]) for cell in suite.cells]
-    timings = [record for row in rows for record in row.measures]
-    own = [record for record in timings if record.suite == suite.name] or timings
-    machines = Counter(record.provenance.hardware.fingerprint for record in own)
-    hardware = max(machines, key=lambda name: machines[name], default=None)
+    rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id], suite.runtimes) for cell in suite.cells]
+    hardware, threads = _sitting_place(suite, [record for row in rows for record in row.measures])
     scales = {
         name: stats.scale_of(score for row in rows if row.metric.name == name for score in row.scores.values())
         for name in {row.metric.name for row in rows}
     }
-    rows = [replace(row, hardware=hardware, scale=scales[row.metric.name]) for row in rows]
+    rows = [replace(row, hardware=hardware, threads=threads, scale=scales[row.metric.name]) for row in rows]
     prior = stats.prior_of(row.runs.group for row in rows if row.runs and row.metric.name == "accuracy")
     rows = [replace(row, prior=prior) for row in rows]
     boards = [
@@ -146,9 +142,11 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
     )
 
 
-def _is_asked(suite: SuiteRecord, record: Record) -> bool:
-    """Tell whether a record is of the suite; its cells may have been timed on other runtimes for others."""
-    return record.measure is None or not suite.runtimes or str(record.measure.runtime) in suite.runtimes
+def _sitting_place(suite: SuiteRecord, timings: Sequence[Record]) -> tuple[str | None, int | None]:
+    """Return the machine's fingerprint and the number of threads with which the suite's rows are compared."""
+    own = [record for record in timings if record.suite == suite.name] or timings
+    places = Counter((one.provenance.hardware.fingerprint, one.measure.threads) for one in own if one.measure)
+    return max(places, key=lambda place: places[place], default=(None, None))
 
 
 def _by_dataset(suite: SuiteRecord) -> dict[str, list[SuiteCell]]:

@@ -18,7 +18,7 @@ from bench.site.diagnoses import exhibits
 from bench.site.model import Board, SuiteView
 from bench.site.rows import Row
 from bench.site.safe import slug
-from bench.site.tables import confusions, faults, leaderboard, per_class, provenance, scores
+from bench.site.tables import confusions, faults, leaderboard, meters, per_class, provenance, scores
 from bench.stats import Difference, Interval
 from bench.store import Reading
 from bench.suite_record import SuiteCell, SuiteRecord
@@ -179,10 +179,7 @@ def cell(
             "provenance": provenance(shown) if shown else [],
             "records": [(record, path) for record in row.records if (path := reading.paths.get(id(record)))],
             "machines": list(dict.fromkeys(timing.machine for timing in row.deployments)),
-            "meters": [
-                (name, "ascending", "As its meter says, for each example or in all")
-                for name in dict.fromkeys(name for timing in row.deployments for name in timing.meters)
-            ],
+            "meters": meters(row),
         },
         figures=(*charts, *([latency] if latency else []), *(chart for one in diagnoses for chart in one.charts)),
         files={f"{one.name}.json": one.data for one in diagnoses}

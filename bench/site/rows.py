@@ -1,7 +1,7 @@
 """A cell of a suite with all its records: one row of a leaderboard, one page."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Literal
 
@@ -65,6 +65,8 @@ class Row(Struct, frozen=True, dict=True):
     """The newest record of each node that never finished, timings of earlier networks aside."""
     hardware: str | None = None
     """Fingerprint of the machine whose timings the suite compares."""
+    threads: int | None = None
+    """Of these timings."""
     scale: Scale | None = None
     """On which all rows of the suite with this metric are compared."""
     prior: Prior | None = None
@@ -156,12 +158,16 @@ class Row(Struct, frozen=True, dict=True):
     @property
     def comparable(self) -> list[Deployment]:
         """Return the valid timings on the suite's machine, in the same order; no other has a place on a chart."""
-        return [d for d in self.deployments if d.hardware == self.hardware and d.validity == "valid"]
+        return [d for d in self._of_one_place if d.validity == "valid"]
 
     @property
     def single(self) -> list[Deployment]:
         """Return the timings of one example a call on the suite's machine, in the same order, valid or not."""
-        return [d for d in self.deployments if d.hardware == self.hardware and d.batch_size == 1]
+        return [d for d in self._of_one_place if d.batch_size == 1]
+
+    @property
+    def _of_one_place(self) -> list[Deployment]:
+        return [d for d in self.deployments if (d.hardware, d.threads) == (self.hardware, self.threads)]
 
     @property
     def doubtful(self) -> Deployment | None:
@@ -180,7 +186,7 @@ class Row(Struct, frozen=True, dict=True):
         return models[-1].replace("_", " ") if models else "not run"
 
 
-def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
+def row_of(cell: SuiteCell, metric: Metric, records: list[Record], runtimes: Collection[str] | None = None) -> Row:
     """Join a cell's records, oldest first, so that all figures of a run are of one network.
 
     A run (a seed and a fold) shows its newest network, and beside it only timings of that very
@@ -188,7 +194,8 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
     describe nothing that exists. Where a run was trained anew and not timed since, the older
     network does not come back for the sake of its timings, since findings and `bench check`
     speak of the newest, too; the row has no latency until that network is timed, and
-    `outdated` says why.
+    `outdated` says why. Of timings those on `runtimes` count, or all: others were taken for
+    another suite with the same cell.
     """
     models = findings.final_records(records).values()
     shown = _digests(models)
@@ -197,7 +204,8 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
         makes_networks = record.node in {"train", "derive"}
         return makes_networks or not record.parents or record.parents[0] in shown
 
-    speaking = [record for record in records if counts(record)]
+    asked = [one for one in records if not one.measure or runtimes is None or str(one.measure.runtime) in runtimes]
+    speaking = [record for record in asked if counts(record)]
     done = {store.key(record) for record in speaking if record.status == "finished"}
     faults = {store.key(record): record for record in speaking if store.key(record) not in done}
     timings: defaultdict[str, list[Record]] = defaultdict(list)
@@ -211,7 +219,7 @@ def row_of(cell: SuiteCell, metric: Metric, records: list[Record]) -> Row:
         models=tuple(sorted(models, key=lambda record: (record.fold, record.seed or 0))),
         measures=tuple(record for found in timings.values() for record in store.newest(found)),
         outdated=sum(
-            record.node == "measure" and record.status == "finished" and not counts(record) for record in records
+            record.node == "measure" and record.status == "finished" and not counts(record) for record in asked
         ),
         faults=tuple(faults.values()),
     )

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import re
 
 from msgspec import Struct
 
 from bench import wording
 from bench.records import Record
 from bench.site import words
+from bench.site.deployments import Meter
 from bench.site.model import SuiteView
 from bench.site.rows import Row
 from bench.stats import Interval
@@ -36,6 +38,11 @@ SCORES = {
     "forgetting": "Forgetting, mean of tasks",
 }
 """By measurement, in the order in which a cell's page shows them."""
+METERED = {
+    "cpu_energy_j": "Of the processors for an example, all that goes on there",
+    "accelerator_energy_j": "Of the boards for an example, all that goes on there",
+    "accelerator_memory_bytes": "What the process holds on the boards, for the largest batch too",
+}
 
 
 class Class(Struct, frozen=True):
@@ -143,6 +150,23 @@ def per_class(row: Row) -> list[Class]:
             f1=row.mean("f1", name),
         )
         for name in names
+    ]
+
+
+def meters(row: Row) -> list[tuple[Meter, tuple[str, str, str]]]:
+    """Return what meters have read of a row's timings, each with the head of its column."""
+    found = list(dict.fromkeys(meter for timing in row.deployments for meter in timing.meters))
+    titles = [words.named(re.sub(r"_(bytes|j|ms|ghz)$", "", meter.name)) for meter in found]
+    return [
+        (
+            meter,
+            (
+                title if titles.count(title) == 1 else words.named(meter.name),
+                "descending" if meter.better == "higher" else "ascending",
+                METERED.get(meter.name, f"{meter.name}, as its meter says"),
+            ),
+        )
+        for meter, title in zip(found, titles, strict=True)
     ]
 
 

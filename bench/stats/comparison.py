@@ -152,10 +152,10 @@ class Pairs:
     """Of each old score, that is taken off the new one: below one, a difference above zero says that it was kept."""
 
     @classmethod
-    def of(cls, new: Mapping[K, Score], old: Mapping[K, Score]) -> "Pairs | None":
+    def of(cls, new: Mapping[K, Score], old: Mapping[K, Score], share: float = 1.0) -> "Pairs | None":
         """Return the pairs of common keys, None without any."""
         pairs = [(score, old[key]) for key, score in new.items() if key in old and score.test == old[key].test]
-        return cls(tuple(pairs)) if pairs else None
+        return cls(tuple(pairs), share) if pairs else None
 
     @cached_property
     def by_test(self) -> dict[tuple[str, str], list[tuple[Score, Score]]]:

@@ -26,7 +26,9 @@ def file(catalog: Catalog, runtime: Use, home: Home, artifact: Artifact) -> Path
     convert = catalog.load("runtimes", runtime.name).convert
     given = card.given(runtime, "convert") if "convert" in card.doors else {}
     name, made_by = _converter(card, runtime, convert)
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # each exports in its own way
+    # Each backend exports in its own way; of a runtime with one of its own, the process that times is not the
+    # one that converts.
+    backend = None if card.facts(runtime).backend else os.environ.get("KERAS_BACKEND", "tensorflow")
     digest = sha256(canonical((name, made_by, given, backend))).hexdigest()[:8]
     converted = home.conversions / f"{path.stem}-{name}-{digest}{suffix}"
     if not converted.exists():

@@ -19,11 +19,11 @@ def lost_zeros(catalog: Catalog, task: Task, figures: Sequence[Measurement]) -> 
     now, before = (_sparsity(some) for some in (figures, stored.figures(task.parent, task.home.artifacts)))
     if now is None or before is None or before - now < LOST:
         return ""
-    last = uses[-1].name
-    return (
-        f"{' + '.join(use.name for use in uses)}: {before:.0%} of the weights were zero before {last}, {now:.0%} are "
-        f"after it, as it changes all of them; put {last} before what makes zeros"
-    )
+    last = uses[-1]
+    told = f"{' + '.join(use.name for use in uses)}: {before:.0%} of the weights were zero before {last.name}, "
+    told += f"{now:.0%} are after it, as it changes all of them"
+    leaves_keras = catalog.card("techniques", last.name).facts(last).gives in {None, "keras"}
+    return told + (f"; put {last.name} before what makes zeros" if leaves_keras else "")
 
 
 def _sparsity(figures: Sequence[Measurement]) -> float | None:

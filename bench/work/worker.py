@@ -7,7 +7,6 @@ time limit) is left to the runner to record. Heavy: imported in worker processes
 
 import shutil
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,6 +55,7 @@ from bench.work import (
 from bench.work.checkpoint import Checkpoints
 from bench.work.device import device
 from bench.work.faults import cause
+from bench.work.phases import Phases
 from bench.work.recipe import Recipe
 from bench.work.trained import Trained
 from bench.work.watching import Watching
@@ -176,7 +176,7 @@ def _train_or_derive(task: Task) -> Record:
     )
 
 
-def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
+def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: Phases) -> Made:
     """Build the network, open the techniques' doors, fit, save."""
     cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, device())
     with phases("build"):
@@ -206,7 +206,7 @@ def _train(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phas
     )
 
 
-def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
+def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: Phases) -> Made:
     """Take a network that is trained already from a person's file."""
     use = task.node.cell.architecture
     with phases("read"):
@@ -219,7 +219,7 @@ def _read(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phase
     return Made(msgspec.structs.replace(artifact, outputs=kind), described)
 
 
-def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: "Phases") -> Made:
+def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, phases: Phases) -> Made:
     """Let the last technique make a new network from the parent's, or from those of all seeds."""
     cell, checkpoints = task.node.cell, Checkpoints(task.checkpoints, device())
     before = cell_id(msgspec.structs.replace(cell, techniques=cell.techniques[:-1]))
@@ -391,27 +391,3 @@ def _node_folder(task: Task) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(task.folder, ignore_errors=True)
-
-
-class Phases:
-    """A stopwatch: `with phases("fit"): …` adds to `seconds["fit"]`."""
-
-    def __init__(self) -> None:
-        """Start with no phase."""
-        self.seconds: dict[str, float] = {}
-
-    def move(self, seconds: float, source: str, target: str) -> None:
-        """Count a part of one phase as another."""
-        if seconds:
-            self.seconds[source] = round(max(self.seconds[source] - seconds, 0.0), 4)
-            self.seconds[target] = round(self.seconds.get(target, 0.0) + seconds, 4)
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time a phase."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 4)

@@ -53,20 +53,39 @@ def test_a_page_shows_what_its_suite_asks_for_on_the_machine_where_that_was_time
     assert row.fastest is not None
     assert row.fastest.hardware == "ours"
     assert {timing.runtime for timing in row.deployments} == {"litert", "xla"}, "and not torch"
+    assert len(row.records) == 5, "every execution is listed"
+    untimed = factory.replace(factory.suite_record(), runtimes=[])
+    (row,) = model.view(untimed, [factory.record(), own, *others]).rows
+    assert row.deployments == (), "a suite that times nothing shows no timings of others"
+
+
+def test_timings_with_other_threads_are_listed_and_not_compared() -> None:
+    own = timings.timed(p50_ms=2.0)
+    assert own.measure is not None
+    quick = timings.timed(p50_ms=0.5, suite="other")
+    quick = factory.replace(quick, measure=factory.replace(own.measure, threads=4))
+    (row,) = model.view(factory.suite_record(), [factory.record(), own, quick]).rows
+    assert row.fastest is not None
+    assert (row.fastest.threads, row.fastest.p50_ms.value) == (1, 2.0)
+    assert {timing.threads for timing in row.deployments} == {1, 4}
 
 
 def test_what_a_meter_reads_has_a_column_and_a_chart_is_of_one_machine(tmp_path: Path) -> None:
     here, there = (timings.timed(hardware=name, runtime="xla") for name in ("here", "there"))
-    watts = Measurement(name="sun_energy_j", value=0.25, unit="J", better="lower", runtime="xla", batch_size=1)
+    watts = [
+        Measurement(name=name, value=0.25, unit=unit, better="lower", runtime="xla", batch_size=1)
+        for name, unit in (("sun_energy_j", "J"), ("rain_j", "J"), ("rain_ms", "ms"))
+    ]
     line = Series(name="latency_ms", axis="quantile", points=[0.0, 1.0], values=[1.0, 2.0], unit="ms", runtime="xla")
     more = [timings.timed(hardware="here", runtime="jax", seed=seed) for seed in (0, 1)]
-    measured = factory.replace(here, measurements=(*here.measurements, watts), series=(line,))
+    measured = factory.replace(here, measurements=(*here.measurements, *watts), series=(line,))
     elsewhere = factory.replace(there, series=(line,))
     suite = factory.suite_record()
     made = built(tmp_path, suite, [factory.record(), measured, elsewhere, *more])
     html = made.pages[f"suites/demo/{suite.cells[0].cell_id}.md"].html
     table = html[html.index("<th", html.index('id="latency"')) :]
     assert table.index(">Memory<") < table.index(">Sun energy<") < table.index(">Throughput<")
+    assert ">Rain j<" in table and ">Rain ms<" in table
     assert "0.25\N{NO-BREAK SPACE}J" in table
     view = model.view(suite, [factory.record(), measured, elsewhere, *more])
     figure = figures.latencies(view.rows[0])
