@@ -245,12 +245,13 @@ def _facts(view: SuiteView) -> list[tuple[str, str]]:
     commits = view.facts(lambda record: record.provenance.commit)
     earlier = f" and {len(commits) - 1} before" if len(commits) > 1 else ""
     seeds, folds = len(suite.seeds), len(suite.folds)
+    machines = dict.fromkeys(machine(record) for row in rows for record in (*row.models, *row.measures))
     facts = [
         ("Cells", f"{len(rows):,}"),
         ("Runs finished", f"{view.runs:,} of {planned:,}"),
         ("Seeds", f"{seeds}" if folds == 1 else f"{seeds} on each of {folds} folds"),
         ("Latency profile", suite.profile),
-        ("Hardware", "; ".join(view.facts(machine))),
+        ("Hardware", "; ".join(machines)),
         ("Measured", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""),
         ("Commit", f"{commits[-1][:10]}{earlier}" if commits else ""),
     ]
