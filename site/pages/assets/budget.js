@@ -11,7 +11,7 @@ function limitsOf(table) {
     { label: "Latency at most", unit: "ms", column: column("Latency"), factor: 1, most: true },
     { label: "Size at most", unit: "kB", column: column("Size"), factor: 1000, most: true },
     { label: `${headings[SCORE]} at least`, unit: inPercent ? "%" : "", column: SCORE, factor: inPercent ? 0.01 : 1 },
-  ];
+  ].filter((limit) => limit.column >= 0);
 }
 
 function fits(row, limits) {
