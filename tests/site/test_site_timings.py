@@ -46,7 +46,7 @@ def test_the_machine_is_that_of_the_timings_shown() -> None:
     assert row.fastest.hardware == "there"
 
 
-def test_a_page_shows_what_its_suite_asks_for_on_the_machine_where_that_was_timed() -> None:
+def test_a_page_shows_what_its_suite_asks_for_on_the_machine_where_that_was_timed(tmp_path: Path) -> None:
     own = timings.timed(hardware="ours", runtime="litert", p50_ms=2.0)
     others = [timings.timed(hardware="theirs", runtime=name, suite="other") for name in ("litert", "xla", "torch")]
     (row,) = model.view(factory.suite_record(), [factory.record(), own, *others]).rows
@@ -57,6 +57,9 @@ def test_a_page_shows_what_its_suite_asks_for_on_the_machine_where_that_was_time
     untimed = factory.replace(factory.suite_record(), runtimes=[])
     (row,) = model.view(untimed, [factory.record(), own, *others]).rows
     assert row.deployments == (), "a suite that times nothing shows no timings of others"
+    for suite, has_latency in ((factory.suite_record(), True), (untimed, False)):
+        page = built(tmp_path / str(has_latency), suite, [factory.record(), own]).pages["suites/demo/index.md"].html
+        assert ("Latency p50" in page, "Latency profile" in page) == (has_latency, has_latency)
 
 
 def test_timings_with_other_threads_are_listed_and_not_compared() -> None:
