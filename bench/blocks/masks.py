@@ -99,3 +99,29 @@ class Masks:
             kernel.constraint = None
             mask = two_of_four(kernel) if self._pattern else largest(kernel, self._sparsity)
             kernel.assign(kernel * mask)
+
+
+class Zeros:
+    """An `optimizer` door that keeps at zero what is zero when it is made, as pruning leaves it."""
+
+    def __init__(self, network: keras.Model) -> None:
+        """Hold the kernels of a network that have zeros."""
+        nonzero = [(kernel, keras.ops.convert_to_numpy(kernel) != 0) for kernel in kernels(network)]
+        self._held = [(kernel, mask.astype("float32")) for kernel, mask in nonzero if not mask.all()]
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to hold."""
+        return bool(self._held)
+
+    def __call__(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+        """Let the optimizer mask the kernels after each of its steps."""
+        for i, (kernel, values) in enumerate(self._held):
+            mask = optimizer.add_variable(kernel.shape, "ones", dtype="float32", name=f"zeros_{i}")
+            mask.assign(values)
+            kernel.constraint = lambda weights, mask=mask: ops.convert_to_tensor(weights) * ops.convert_to_tensor(mask)
+        return optimizer
+
+    def finish(self) -> None:
+        """Let go of the kernels."""
+        for kernel, _ in self._held:
+            kernel.constraint = None

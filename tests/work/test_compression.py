@@ -398,13 +398,15 @@ def test_a_network_that_is_quantized_is_not_taken_apart(split: data.Split, tmp_p
 def test_a_technique_that_undoes_what_was_pruned_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = "prune(sparsity=0.8, epochs=1)"
     aware = "quantize(scheme='qat', epochs=1)"
-    rows = (f'["{first}", "fine_tune(epochs=1)"]', f'["{first}", quantize]', f'["{first}", "{aware}"]')
-    text = workbench.written(*rows, architecture="mlp")
+    others = ("fine_tune(epochs=1)", "cluster(epochs=1)", "quantize", aware)
+    text = workbench.written(*(f'["{first}", "{other}"]' for other in others), architecture="mlp")
     made = workbench.run(tmp_path, text)
     assert {record.status for record in made} == {"finished"}, [record.error for record in made]
     notices = [line for line in capsys.readouterr().err.splitlines() if "zero before" in line]
-    tuned, learned = sorted(notices)
-    assert tuned.startswith("bench: prune + fine_tune: 80% of the weights were zero before fine_tune, ")
-    assert tuned.endswith("; put fine_tune before what makes zeros")
+    clustered, learned = sorted(notices)
+    assert clustered.startswith("bench: prune + cluster: 80% of the weights were zero before cluster, ")
+    assert clustered.endswith("; put cluster before what makes zeros")
     assert learned.startswith("bench: prune + quantize: 80% of the weights were zero before quantize, ")
     assert learned.endswith("as it changes all of them"), "the other way round it cannot be had"
+    (tuned,) = [one for one in made if [use.name for use in one.cell.techniques] == ["prune", "fine_tune"]]
+    assert tuned.value("sparsity") == pytest.approx(0.8, abs=0.01), "which holds what is zero"
