@@ -7,14 +7,23 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from bench import stats
+from bench.measure.meters import OURS
 from bench.measurements import Better
 from bench.records import Record
 from bench.stats import Interval
 
-OWN = {"latency_ms", "throughput", "first_call_ms", "memory_bytes", "memory_own_bytes"}
+OWN = OURS | {"memory_bytes", "memory_own_bytes"}
 """What has a column of its own, or none."""
 HEALTH = {"machine_work_ms", "clock_ghz", "throttled"}
 """What only says whether a timing can be trusted."""
+
+
+class Place(NamedTuple):
+    """Where timings compare: only with each other."""
+
+    hardware: str
+    """The machine's fingerprint."""
+    threads: int
 
 
 class Meter(NamedTuple):
@@ -52,6 +61,11 @@ class Deployment(Struct, frozen=True):
     """What other meters have read."""
 
     @property
+    def place(self) -> Place:
+        """Return the machine and the threads."""
+        return Place(self.hardware, self.threads)
+
+    @property
     def is_valid(self) -> bool:
         """Tell whether the timing can be trusted."""
         return self.validity == "valid"
@@ -71,6 +85,11 @@ def join(measures: Iterable[Record]) -> tuple[Deployment, ...]:
                 groups[key][record.seed, record.fold] = record
     found = (_deployment(*key, list(records.values())) for key, records in groups.items())
     return tuple(sorted((d for d in found if d), key=lambda d: (d.hardware, d.batch_size, d.p50_ms.value)))
+
+
+def place(record: Record) -> Place | None:
+    """Return where a timing was taken, None of what is none."""
+    return Place(record.provenance.hardware.fingerprint, record.measure.threads) if record.measure else None
 
 
 def machine(record: Record) -> str:

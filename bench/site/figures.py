@@ -6,7 +6,7 @@ from bench import stats
 from bench.records import Record, Series
 from bench.site import words
 from bench.site.charts import Effect, Effects, Figure, Line, Lines, Point, Scatter
-from bench.site.deployments import machine
+from bench.site.deployments import machine, place
 from bench.site.model import Board
 from bench.site.rows import Metric, Row
 from bench.site.safe import slug
@@ -173,8 +173,7 @@ def latencies(row: Row) -> Figure | None:
     series = [
         (record, series)
         for record in row.measures
-        if record.measure
-        and (record.provenance.hardware.fingerprint, record.measure.threads) == (row.hardware, row.threads)
+        if place(record) == row.place
         for series in record.series
         if series.axis == "quantile" and series.name == "latency_ms" and series.batch_size in (None, 1)
     ]

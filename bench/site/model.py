@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.findings import Finding
 from bench.records import Record, canonical
 from bench.site import earlier
+from bench.site.deployments import Place, place
 from bench.site.rows import METRICS, Metric, Row, row_of
 from bench.stats import Interval
 from bench.suite_record import SuiteCell, SuiteRecord
@@ -117,12 +118,12 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
         for dataset, cells in _by_dataset(suite).items()
     }
     rows = [row_of(cell, metrics[cell.dataset], by_cell[cell.cell_id], suite.runtimes) for cell in suite.cells]
-    hardware, threads = _sitting_place(suite, [record for row in rows for record in row.measures])
+    compared = _place(suite, [record for row in rows for record in row.measures])
     scales = {
         name: stats.scale_of(score for row in rows if row.metric.name == name for score in row.scores.values())
         for name in {row.metric.name for row in rows}
     }
-    rows = [replace(row, hardware=hardware, threads=threads, scale=scales[row.metric.name]) for row in rows]
+    rows = [replace(row, place=compared, scale=scales[row.metric.name]) for row in rows]
     prior = stats.prior_of(row.runs.group for row in rows if row.runs and row.metric.name == "accuracy")
     rows = [replace(row, prior=prior) for row in rows]
     boards = [
@@ -142,11 +143,11 @@ def view(suite: SuiteRecord, records: Sequence[Record]) -> SuiteView:
     )
 
 
-def _sitting_place(suite: SuiteRecord, timings: Sequence[Record]) -> tuple[str | None, int | None]:
-    """Return the machine's fingerprint and the number of threads with which the suite's rows are compared."""
+def _place(suite: SuiteRecord, timings: Sequence[Record]) -> Place | None:
+    """Return where the suite's rows are compared: where most was timed for it, or for others if nothing was."""
     own = [record for record in timings if record.suite == suite.name] or timings
-    places = Counter((one.provenance.hardware.fingerprint, one.measure.threads) for one in own if one.measure)
-    return max(places, key=lambda place: places[place], default=(None, None))
+    places = Counter(map(place, own))
+    return max(places, key=places.__getitem__, default=None)
 
 
 def _by_dataset(suite: SuiteRecord) -> dict[str, list[SuiteCell]]:

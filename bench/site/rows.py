@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bench import findings, stats, store
 from bench.records import Diagnosis, Measurement, Record, Use
-from bench.site.deployments import Deployment, join
+from bench.site.deployments import Deployment, Place, join
 from bench.stats import Interval, Prior, Runs, Scale, Score
 from bench.suite_record import SuiteCell
 
@@ -63,10 +63,8 @@ class Row(Struct, frozen=True, dict=True):
     """Finished timings of the cell's earlier networks, which are not shown."""
     faults: tuple[Record, ...]
     """The newest record of each node that never finished, timings of earlier networks aside."""
-    hardware: str | None = None
-    """Fingerprint of the machine whose timings the suite compares."""
-    threads: int | None = None
-    """Of these timings."""
+    place: Place | None = None
+    """Where the timings were taken that the suite compares."""
     scale: Scale | None = None
     """On which all rows of the suite with this metric are compared."""
     prior: Prior | None = None
@@ -167,7 +165,7 @@ class Row(Struct, frozen=True, dict=True):
 
     @property
     def _of_one_place(self) -> list[Deployment]:
-        return [d for d in self.deployments if (d.hardware, d.threads) == (self.hardware, self.threads)]
+        return [d for d in self.deployments if d.place == self.place]
 
     @property
     def doubtful(self) -> Deployment | None:
