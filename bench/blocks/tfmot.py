@@ -6,11 +6,16 @@ Importing this module puts the process in tf_keras's hands for `tf.keras`.
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
 from keras import ops
+from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import (
+    cluster_weights as keeping_zeros,  # which the public one does not
+)
 
+from bench.blocks.fusing import fused
 from bench.blocks.masks import RISES, UPDATES, Schedule, kernels
 from bench.errors import Unsupported, first_line
 from bench.work import twin
@@ -23,7 +28,7 @@ WITH_KERNELS = (
     tf_keras.layers.SeparableConv2D,
     tf_keras.layers.Dense,
 )
-ENOUGH_ZEROS, FEW = 0.3, 64
+ENOUGH_ZEROS, FEW = 0.05, 64
 """Share of zeros from which a network counts as pruned; distinct weights a layer up to which it counts as clustered."""
 
 
@@ -50,13 +55,14 @@ def pruned(job: Job, sparsity: float, epochs: int, learning_rate: float, schedul
 
 def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Product:
     """Return the network with `clusters` distinct weights in each layer."""
-    start = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
-    wrapped = _wrapped(
-        job,
-        lambda layer: tfmot.clustering.keras.cluster_weights(
-            layer, number_of_clusters=clusters, cluster_centroids_init=start
-        ),
-    )
+    how: dict[str, Any] = {
+        "number_of_clusters": clusters,
+        "cluster_centroids_init": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+    }
+    cluster = tfmot.clustering.keras.cluster_weights
+    if _is_sparse(job.parent.network):
+        cluster, how = keeping_zeros, how | {"preserve_sparsity": True}
+    wrapped = _wrapped(job, lambda layer: cluster(layer, **how))
     product = _trained(job, wrapped, epochs, learning_rate)
     return _back(job, tfmot.clustering.keras.strip_clustering(wrapped), product)
 
@@ -64,9 +70,11 @@ def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Pro
 def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_keras.Model, Product]:
     """Return the twin as it is after training with weights and activations rounded to 8 bits, and its curves.
 
-    Zeros and clusters that the network came with are kept.
+    Zeros and clusters that the network came with are kept. A dense layer's batch normalization and ReLUs that follow
+    a kernel become part of that layer first, or neither its weights nor its zeros would have a place in the training.
     """
-    network = twin.make(job.parent.network)
+    whole = fused(job.parent.network)
+    network = twin.make(whole)
     quantizable = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
 
     def annotate(layer: Any) -> Any:
@@ -81,7 +89,7 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     try:
         annotated = tf_keras.models.clone_model(network, clone_function=annotate)
         with tf_keras.utils.custom_object_scope({"_OutputAlone": _OutputAlone}):
-            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(job))
+            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(whole))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise Unsupported(
             f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"
@@ -99,15 +107,19 @@ def _is_folded(layer: Any) -> bool:
     return before.activation is tf_keras.activations.linear
 
 
-def _scheme(job: Job) -> Any:
+def _scheme(network: keras.Model) -> Any:
     """Return how to quantize: so that most zeros stay zeros, few distinct weights a layer stay few, or plainly."""
-    values = [ops.convert_to_numpy(kernel) for kernel in kernels(job.parent.network)]
-    sparse = sum((value == 0).sum() for value in values) > ENOUGH_ZEROS * sum(value.size for value in values)
+    values, sparse = [ops.convert_to_numpy(kernel) for kernel in kernels(network)], _is_sparse(network)
     if values and all(len(np.unique(value)) <= min(FEW, value.size // 2) for value in values):
-        return tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=bool(sparse))
+        return tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=sparse)
     if sparse:
         return tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
     return tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
+
+
+def _is_sparse(network: keras.Model) -> bool:
+    values = [ops.convert_to_numpy(kernel) for kernel in kernels(network)]
+    return bool(sum((value == 0).sum() for value in values) > ENOUGH_ZEROS * sum(value.size for value in values))
 
 
 class _Rate(tf_keras.optimizers.schedules.LearningRateSchedule):

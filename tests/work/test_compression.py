@@ -13,7 +13,6 @@ from test_after import after, job
 from bench.blocks import masks
 from bench.errors import Unsupported
 from bench.runtimes import litert
-from bench.schedules import cosine
 from bench.techniques import prune
 from bench.work import data, stored
 from bench.work.training import Trained
@@ -280,40 +279,6 @@ def test_what_a_regression_loses_has_its_interval(tmp_path: Path) -> None:
     assert rise.low < rise.value < rise.high
 
 
-def test_the_rate_of_training_by_tfmot_is_the_schedules(split: data.Split, tmp_path: Path) -> None:
-    from bench.blocks.tfmot import _Rate
-
-    task = job(split, tmp_path, CNN)
-    task.trainer.factor = cosine.factor
-    rate = _Rate(task, 0.01, 10)
-    assert float(rate(0)) == pytest.approx(0.01)
-    assert float(rate(5)) == pytest.approx(0.005)
-    assert float(rate(10)) == pytest.approx(0.0, abs=1e-9)
-
-
-def test_bare_operations_stay_where_rounding_is_trained_with(split: data.Split, tmp_path: Path) -> None:
-    """As the padding in a ResNet's shortcuts, which tf_keras has no layer for."""
-    inputs = keras.Input((8, 8, 1))
-
-    def convolution(x: Any, maps: int, stride: int) -> Any:
-        x = keras.layers.Conv2D(maps, 3, strides=stride, padding="same", use_bias=False)(x)
-        return keras.layers.BatchNormalization()(x)
-
-    x = keras.layers.ReLU()(convolution(keras.layers.Rescaling(1 / 16)(inputs), 4, 1))
-    for maps in (8, 16):
-        short = keras.ops.pad(keras.layers.MaxPooling2D(1, 2)(x), (*[(0, 0)] * 3, (maps // 4, maps // 4)))
-        x = keras.layers.ReLU()(keras.layers.Add()([short, convolution(x, maps, 2)]))
-    x = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
-    task = job(split, tmp_path, keras.Model(inputs, x))
-    assert "Pad" in {type(operation).__name__ for operation in task.parent.network.operations}
-    product = after("quantize", task, scheme="qat", epochs=1)
-    graph = stored.read(product.network)
-    assert graph is not None
-    kinds = [operation.kind for operation in graph.operations]
-    assert kinds.count("PAD") == 2
-    assert kinds.count("QUANTIZE") == kinds.count("DEQUANTIZE") == 1, "all between the first and the last are integers"
-
-
 def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) -> None:
     from bench.work import network
 
@@ -340,18 +305,16 @@ def test_a_network_that_is_quantized_is_not_taken_apart(split: data.Split, tmp_p
             after(technique, task, **how)
 
 
-def test_a_technique_that_undoes_what_was_pruned_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = "prune(sparsity=0.8, epochs=1)"
+def test_what_is_pruned_stays_zero_or_its_loss_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, undoing = "prune(sparsity=0.8, epochs=1)", "low_rank(energy=0.5, epochs=0)"
     aware = "quantize(scheme='qat', epochs=1)"
-    others = ("fine_tune(epochs=1)", "cluster(epochs=1)", "quantize", aware)
-    text = workbench.written(*(f'["{first}", "{other}"]' for other in others), architecture="mlp")
-    made = workbench.run(tmp_path, text)
+    keeping = (["fine_tune(epochs=1)"], ["cluster(epochs=1)"], ["quantize"], [aware], ["cluster(epochs=1)", aware])
+    recipes = (str([first, *others]) for others in (*keeping, [undoing]))
+    made = workbench.run(tmp_path, workbench.written(*recipes, architecture="mlp"))
     assert {record.status for record in made} == {"finished"}, [record.error for record in made]
-    notices = [line for line in capsys.readouterr().err.splitlines() if "zero before" in line]
-    clustered, learned = sorted(notices)
-    assert clustered.startswith("bench: prune + cluster: 80% of the weights were zero before cluster, ")
-    assert clustered.endswith("; put cluster before what makes zeros")
-    assert learned.startswith("bench: prune + quantize: 80% of the weights were zero before quantize, ")
-    assert learned.endswith("as it changes all of them"), "the other way round it cannot be had"
-    (tuned,) = [one for one in made if [use.name for use in one.cell.techniques] == ["prune", "fine_tune"]]
-    assert tuned.value("sparsity") == pytest.approx(0.8, abs=0.01), "which holds what is zero"
+    for record in made:
+        if record.node == "derive" and record.cell.techniques[-1].name != "low_rank":
+            assert record.value("sparsity") == pytest.approx(0.8, abs=0.01), record.cell.techniques
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "zero before" in line]
+    assert told.startswith("bench: prune + low_rank: 80% of the weights were zero before low_rank, ")
+    assert told.endswith("as it changes all of them; put low_rank before what makes zeros")
