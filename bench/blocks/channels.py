@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from bench.blocks.keras_integers import require_floats
 from bench.blocks.rewiring import Call, Wiring
 from bench.errors import Unsupported
 
@@ -87,8 +88,7 @@ class Channels:
 
     def __init__(self, network: keras.Model) -> None:
         """Number them; raise Unsupported for a network without one that could go."""
-        if any(getattr(layer, "quantization_mode", None) for layer in network.layers):
-            raise Unsupported(f"{network.name} is quantized already; take channels out before that")
+        require_floats(network)
         self._network = network
         self._ties = _Ties()
         self._fixed: set[int] = set()

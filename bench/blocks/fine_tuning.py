@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import keras
 
+from bench.blocks.keras_integers import require_floats
+from bench.blocks.masks import Zeros
 from bench.errors import Unsupported
 from bench.work.training import Job, OptimizerDoor, Product
 
@@ -15,9 +17,11 @@ def trained_on(
     """Train a network in place as the recipe does, `epochs` more from `learning_rate` on; with 0, not at all.
 
     Optimizer and schedule are the suite's, batches and loss the recipe's, and `doors` wrap the
-    optimizer last. A network from a file may end in a softmax. Raise Unsupported for answers that
-    are not what the loss is of.
+    optimizer last. Without any, kernels keep the zeros that a pruning has left. A network from a
+    file may end in a softmax. Raise Unsupported for answers that are not what the loss is of, and
+    for weights that are integers.
     """
+    require_floats(network)
     if not epochs:
         return Product(network)
     if network.output_shape[-1] != job.learn.facts.outputs:
@@ -26,8 +30,12 @@ def trained_on(
             f"{network.output_shape[-1]}"
         )
     trainer = job.trainer.vary({"epochs": epochs, "learning_rate": learning_rate, "warmup_epochs": 0})
-    trainer.optimizer_doors += doors
+    zeros = Zeros(network)
+    trainer.optimizer_doors += doors or ([zeros] if zeros else [])
     if job.parent.outputs == "probabilities":  # their logarithms are logits with the same softmax
         logits = keras.ops.log(keras.ops.clip(network.outputs[0], 1e-7, 1.0))
-        return replace(trainer.fit(keras.Model(network.inputs, logits)), network=network)
-    return trainer.fit(network)
+        product = replace(trainer.fit(keras.Model(network.inputs, logits)), network=network)
+    else:
+        product = trainer.fit(network)
+    zeros.finish()
+    return product

@@ -72,6 +72,7 @@ class Masks:
         """Let the optimizer mask the kernels after each of its steps."""
         for i, kernel in enumerate(self._kernels):
             mask = optimizer.add_variable(kernel.shape, "ones", dtype="float32", name=f"mask_{i}")
+            mask.assign(ops.cast(ops.not_equal(kernel, 0), "float32"))  # what was pruned before stays so
             kernel.constraint = self._constraint(optimizer, mask)
         return optimizer
 
@@ -81,7 +82,7 @@ class Masks:
             held = ops.convert_to_tensor(mask)
             at_last = ops.equal(step, self._rise)  # from which on the mask stays
             due = ops.logical_or(at_last, ops.logical_and(step < self._rise, ops.equal(step % self._every, 0)))
-            new = ops.cond(due, lambda: self._mask(weights * held, step), lambda: held)
+            new = ops.cond(due, lambda: self._mask(weights * held, step) * held, lambda: held)
             mask.assign(new)
             return weights * new
 

@@ -16,6 +16,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental.clu
 )
 
 from bench.blocks.fusing import fused
+from bench.blocks.keras_integers import require_floats
 from bench.blocks.masks import RISES, UPDATES, Schedule, kernels
 from bench.errors import Unsupported, first_line
 from bench.work import twin
@@ -62,7 +63,11 @@ def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Pro
     cluster = tfmot.clustering.keras.cluster_weights
     if _is_sparse(job.parent.network):
         cluster, how = keeping_zeros, how | {"preserve_sparsity": True}
-    wrapped = _wrapped(job, lambda layer: cluster(layer, **how))
+
+    def wrap(layer: Any) -> Any:  # of fewer weights no more differ anyway
+        return cluster(layer, **how) if np.prod(layer.kernel.shape) > clusters else layer
+
+    wrapped = _wrapped(job, wrap)
     product = _trained(job, wrapped, epochs, learning_rate)
     return _back(job, tfmot.clustering.keras.strip_clustering(wrapped), product)
 
@@ -158,6 +163,7 @@ class _OutputAlone(tfmot.quantization.keras.QuantizeConfig):
 def _wrapped(job: Job, wrap: Wrap) -> tf_keras.Model:
     """Return the twin with each of its convolutions and dense layers wrapped."""
     trained, classes = job.parent.network, len(job.learn.facts.classes)
+    require_floats(trained)
     if trained.output_shape[-1] != classes:
         raise Unsupported(f"the network has {trained.output_shape[-1]} output; one for each class is needed")
 

@@ -10,7 +10,6 @@ Expect: a network that was trained to the end gains little; one that was not, mo
 """
 
 from bench.blocks.fine_tuning import trained_on
-from bench.blocks.masks import Zeros
 from bench.limits import NotNegative, Rate
 from bench.work.training import Job, Product
 
@@ -20,8 +19,4 @@ GIVES = "keras"
 
 def after(job: Job, *, epochs: NotNegative = 2, learning_rate: Rate = 0.0005) -> Product:
     """Return the network as it is after more epochs."""
-    network = job.parent.network
-    zeros = Zeros(network)
-    product = trained_on(job, network, epochs, learning_rate, [zeros] if zeros else [])
-    zeros.finish()
-    return product
+    return trained_on(job, job.parent.network, epochs, learning_rate)

@@ -19,6 +19,7 @@ import numpy as np
 from keras import layers
 
 from bench.blocks.fine_tuning import trained_on
+from bench.blocks.keras_integers import require_floats
 from bench.errors import Unsupported
 from bench.limits import NotNegative, Rate, Share
 from bench.work.training import Job, Product
@@ -30,9 +31,10 @@ GIVES = "keras"
 def after(job: Job, *, energy: Share = 0.9, epochs: NotNegative = 2, learning_rate: Rate = 0.0005) -> Product:
     """Return the network with factored kernels; raise Unsupported where that saves nothing."""
     network = job.parent.network
+    require_floats(network)
     factors = {layer.name: found for layer in network.layers if (found := _factors(layer, energy))}
     if not factors:
-        raise Unsupported(f"{network.name}: {energy:.0%} of no kernel's energy fits into fewer weights")
+        raise Unsupported(f"{network.name}: {100 * energy:g} % of no kernel's energy fits into fewer weights")
     pairs = {name: _layers(network.get_layer(name), found[0].shape[-1]) for name, found in factors.items()}
 
     def call(layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
@@ -54,8 +56,6 @@ def _factors(layer: keras.Operation, energy: float) -> tuple[np.ndarray, np.ndar
     """Return two kernels whose product is nearly a layer's own; None where they would have no fewer weights."""
     if type(layer) not in {layers.Dense, layers.Conv2D} or getattr(layer, "groups", 1) != 1:
         return None
-    if getattr(layer, "quantization_mode", None):
-        raise Unsupported(f"{layer.name} is quantized already; factor kernels before that")
     kernel = keras.ops.convert_to_numpy(layer.kernel)
     flat = kernel.reshape(-1, kernel.shape[-1])
     left, values, right = np.linalg.svd(flat, full_matrices=False)

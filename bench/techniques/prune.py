@@ -4,8 +4,9 @@ Starts from the trained network and trains on for `epochs` epochs (0: not at all
 batches and loss (but for prices on weights). In these the smallest weights of each convolution
 and dense layer are set to zero, until the share `sparsity` is reached: at once with the
 `schedule='constant'`, in ever smaller steps over three quarters of the training with `'polynomial'`.
-`pattern='2:4'` keeps the two largest of every four inputs, as sparse tensor cores want. The
-compressed file shrinks by that; no common runtime gets faster.
+`pattern='2:4'` keeps the two largest of every four inputs, as sparse tensor cores want, in dense
+layers and 2-D convolutions whose inputs come in fours. Depthwise kernels stay whole. The compressed
+file shrinks by that; no common runtime gets faster.
 
 `structured=True` takes out the share `sparsity` of the channels instead, the ones with the smallest kernels, and
 leaves a smaller dense network, which is faster everywhere. Channels that a residual addition
@@ -24,6 +25,7 @@ Expect: InceptionV3 on ImageNet 78.1 → 78.0 / 76.1 / 74.6 % at 50 / 75 / 87.5 
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from bench.blocks.channels import Channels
 from bench.blocks.fine_tuning import trained_on
@@ -86,4 +88,9 @@ def _require(network: Any, sparsity: float, pattern: bool) -> None:
         raise Unsupported(f"{network.name} has no kernels to prune")
     reached = sum((value == 0).sum() for value in values) / sum(value.size for value in values)
     if reached < sparsity * ENOUGH - 0.01:
-        raise Unsupported(f"pruning reached a sparsity of {reached:.2f}, not {sparsity}; train for more epochs")
+        cure = "many of its weights are equal, and go or stay together" if _are_few(values) else "train for more epochs"
+        raise Unsupported(f"pruning reached a sparsity of {reached:.2f}, not {sparsity}; {cure}")
+
+
+def _are_few(values: list[Any]) -> bool:
+    return any(len(np.unique(value)) < value.size // 2 for value in (one[one != 0] for one in values))

@@ -6,7 +6,8 @@ What there is, by `scheme`:
   training images, or rows of a table. Raw pixels go in as bytes as they are; the columns of a table, which have many
   scales, are standardized as floats first. The output stays float32, as 256 levels would spoil log loss and
   calibration.
-- `int16x8`: the same with activations of 16 bits: nearer to the float network, and slow on most machines.
+- `int16x8`: the same with activations of 16 bits: nearer to the float network, and slow on most machines. Of images
+  alone: LiteRT has no such operation that fills in what a table lacks.
 - `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
   tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule from
@@ -31,6 +32,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from bench.blocks.keras_integers import is_quantized, require_floats
 from bench.errors import Unsupported, first_line
 from bench.limits import Positive, Rate
 from bench.work.training import Job, Product
@@ -45,7 +47,7 @@ BACKENDS = {
         "onnx_int8": ("tensorflow",),
     }
 }
-INPUT = {"scheme": {"qat": "image"}}
+INPUT = {"scheme": {"qat": "image", "int16x8": "image"}}
 TASKS = {"scheme": {"qat": ("classification",)}}
 TAKES = ("keras",)
 GIVES = {
@@ -59,6 +61,12 @@ GIVES = {
         "keras_int8": "keras",
         "keras_int4": "keras",
     }
+}
+REFUSES = {
+    "scheme!='qat' and (epochs!=2 or learning_rate!=0.0002)": "it trains with scheme='qat' alone; leave out epochs and "
+    "learning_rate",
+    "examples!=300 and scheme!='int8' and scheme!='int16x8' and scheme!='onnx_int8'": "no ranges are read off examples "
+    "with that scheme; leave them out",
 }
 ADDED: dict[str, Any] = {"scheme": "int8", "epochs": 2, "learning_rate": 0.0002}
 ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
@@ -74,6 +82,7 @@ def after(
     learning_rate: Rate = 0.0002,
 ) -> Product:
     """Return the quantized network, a file but for Keras's own schemes; raise Unsupported for one that cannot be."""
+    require_floats(job.parent.network)
     if scheme in {"keras_int8", "keras_int4"}:
         return _by_keras(job, scheme.removeprefix("keras_"))
     if scheme == "qat":
@@ -95,7 +104,7 @@ def after(
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
     convert = converter.convert
-    if scheme in {"int8", "int16x8"} and not _has_pixels(job):
+    if scheme == "int8" and not _has_pixels(job):
         convert = partial(_but_for_preparation, converter)
     return Product(_written(job, scheme, convert))
 
@@ -126,9 +135,7 @@ def _refusing(job: Job, name: str, scheme: str) -> Iterator[None]:
     except Unsupported:
         raise
     except Exception as error:  # converters have their own
-        by_keras = any(map(_is_quantized, job.parent.network.layers))
-        reason = "Keras has quantized it already; start from the network before that" if by_keras else first_line(error)
-        raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {reason}") from error
+        raise Unsupported(f"{name} cannot hold {job.parent.network.name} as {scheme}: {first_line(error)}") from error
 
 
 def _has_pixels(job: Job) -> bool:
@@ -170,21 +177,16 @@ def _representative(job: Job, examples: int) -> Representative:
 
 def _by_keras(job: Job, mode: str) -> Product:
     network = job.parent.network
-    before = {id(layer) for layer in network._flatten_layers() if _is_quantized(layer)}
     weights = network.count_params()
     sizes = {id(layer): layer.count_params() for layer in network._flatten_layers(recursive=True)}
     attention = [layer for layer in network._flatten_layers() if isinstance(layer, ATTENTION)]
     held = {id(part) for layer in attention for part in layer._flatten_layers()}
     network.quantize(mode, filters=lambda layer: id(layer) not in held)
-    done = [layer for layer in network._flatten_layers() if _is_quantized(layer) and id(layer) not in before]
+    done = [layer for layer in network._flatten_layers() if is_quantized(layer)]
     share = sum(sizes[id(layer)] for layer in done) / max(weights, 1)
     if not done:
-        raise Unsupported(f"Keras quantizes dense layers, and {network.name} has none that is not quantized already")
+        raise Unsupported(f"Keras quantizes dense layers, and {network.name} has none outside attention")
     return Product(network, {"quantized_share": (share, "1")})
-
-
-def _is_quantized(layer: keras.Layer) -> bool:
-    return getattr(layer, "quantization_mode", None) is not None
 
 
 def _aware(job: Job, epochs: int, learning_rate: float) -> Product:

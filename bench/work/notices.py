@@ -1,6 +1,6 @@
 """What a person is told of a network that came out otherwise than they may think."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.catalog import Catalog
 from bench.records import Measurement
@@ -9,22 +9,26 @@ from bench.work import stored
 
 LOST = 0.1
 """Share of the weights that were zero before a technique and are not after it, from which that is told."""
+FEW, MANY_MORE = 256, 4
+"""Distinct weights a layer up to which a network counts as clustered; how many times as many are told."""
 
 
-def lost_zeros(catalog: Catalog, task: Task, figures: Sequence[Measurement]) -> str:
-    """Return that a recipe's last technique undid what one before it had set to zero, or an empty string."""
+def undone(catalog: Catalog, task: Task, figures: Sequence[Measurement]) -> Iterator[str]:
+    """Yield what a recipe's last technique has undone of what one before it had done to the weights."""
     uses = [use for use in task.node.cell.techniques if "after" in catalog.card("techniques", use.name).doors]
     if len(uses) < 2 or task.parent is None:
-        return ""
-    now, before = (_sparsity(some) for some in (figures, stored.figures(task.parent, task.home.artifacts)))
-    if now is None or before is None or before - now < LOST:
-        return ""
-    last = uses[-1]
-    told = f"{' + '.join(use.name for use in uses)}: {before:.0%} of the weights were zero before {last.name}, "
-    told += f"{now:.0%} are after it, as it changes all of them"
-    leaves_keras = catalog.card("techniques", last.name).facts(last).gives in {None, "keras"}
-    return told + (f"; put {last.name} before what makes zeros" if leaves_keras else "")
+        return
+    before, now = stored.figures(task.parent, task.home.artifacts), figures
+    last, recipe = uses[-1].name, " + ".join(use.name for use in uses)
+    leaves_keras = catalog.card("techniques", last).facts(uses[-1]).gives in {None, "keras"}
+    cure = f"; put {last} first" if leaves_keras and last not in {use.name for use in uses[:-1]} else ""
+    sparse, less_so = _value(before, "sparsity"), _value(now, "sparsity")
+    if sparse - less_so >= LOST:
+        yield f"{recipe}: {sparse:.0%} of the weights were zero before {last}, {less_so:.0%} are after it{cure}"
+    few, many = _value(before, "unique_weights"), _value(now, "unique_weights")
+    if leaves_keras and 0 < few <= FEW and many > MANY_MORE * few:
+        yield f"{recipe}: a layer had {few:.0f} distinct weights at most before {last}, {many:.0f} after it{cure}"
 
 
-def _sparsity(figures: Sequence[Measurement]) -> float | None:
-    return next((m.value for m in figures if m.name == "sparsity"), None)
+def _value(figures: Sequence[Measurement], name: str) -> float:
+    return next((m.value for m in figures if m.name == name), 0.0)

@@ -43,10 +43,12 @@ class Kernel:
     Attributes:
         values: One element a weight, of the stored type, or of the next wider one that NumPy has.
         bits: What each takes in the file.
+        zero: What stands for zero among integers: one number, or an array for the values to be compared with.
     """
 
     values: NDArray[np.generic]
     bits: int
+    zero: int | NDArray[np.generic] = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def figures(artifact: Artifact, folder: Path) -> list[Measurement]:
     if not stored:
         return []
     count = sum(one.values.size for one in stored)
-    zeros = sum(int((one.values == 0).sum()) for one in stored)
+    zeros = sum(int((one.values == one.zero).sum()) for one in stored)
     most = max(len(np.unique(one.values)) for one in stored)
     bits = sum(one.bits * one.values.size for one in stored)
     return [
@@ -153,13 +155,25 @@ def _kernels(artifact: Artifact, path: Path) -> Iterator[Kernel]:
     if artifact.format == "keras":
         for layer in keras.models.load_model(path, compile=False)._flatten_layers():
             kernel = getattr(layer, "_kernel", getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None)))
-            if isinstance(kernel, keras.Variable) and len(kernel.shape) > 1:
-                values = np.asarray(keras.ops.convert_to_numpy(kernel))
-                bits = 4 if getattr(layer, "quantization_mode", None) == "int4" else values.dtype.itemsize * 8
-                yield Kernel(_unpacked(values) if bits == 4 else values, bits)
+            if not isinstance(kernel, keras.Variable) or len(kernel.shape) < 2:
+                continue
+            values = np.asarray(keras.ops.convert_to_numpy(kernel))
+            if getattr(layer, "quantization_mode", None) == "int4":
+                yield _of_four_bits(layer, values)
+            else:
+                yield Kernel(values, values.dtype.itemsize * 8)
         return
     graph = read(path)
     yield from graph.kernels.values() if graph else ()
+
+
+def _of_four_bits(layer: keras.Layer, packed: NDArray[Any]) -> Kernel:
+    """Return a kernel in Keras's int4, whose groups of inputs have a number each, and for each output, for zero."""
+    zeros, group_of = getattr(layer, "kernel_zero", None), getattr(layer, "g_idx", None)
+    if zeros is None or group_of is None:
+        return Kernel(_unpacked(packed), 4)
+    codes, zeros, group_of = map(keras.ops.convert_to_numpy, (layer.kernel, zeros, group_of))
+    return Kernel(codes, 4, zeros[group_of.astype(int)].reshape(codes.shape))
 
 
 def _unpacked(values: NDArray[Any]) -> NDArray[np.int8]:
@@ -205,7 +219,9 @@ def _litert(raw: bytes) -> Graph:
         shapes[str(number)] = tuple(int(side) for side in (() if tensor.shape is None else tensor.shape))
         if data is not None and len(data) and known:
             values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), known[0])
-            constants[str(number)] = Kernel(_unpacked(values) if known[1] == 4 else values, known[1])
+            points = getattr(tensor.quantization, "zeroPoint", None)
+            zero = int(points[0]) if points is not None and len(points) == 1 else 0  # of several all are 0
+            constants[str(number)] = Kernel(_unpacked(values) if known[1] == 4 else values, known[1], zero)
     operations = []
     for number, operator in enumerate(subgraph.operators):
         code = model.operatorCodes[operator.opcodeIndex]

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from bench import disk, store
+from bench.blocks.keras_integers import is_quantized
 from bench.catalog import Catalog
 from bench.errors import DataError, Diverged, NotInstalled, Unsupported
 from bench.files import contents
@@ -144,7 +145,7 @@ def _train_or_derive(task: Task) -> Record:
             before = Answers(task, catalog, task.parent, split.facts).kept_to(split.test)
             figures += derived.figures(outputs, before, split)
             figures += stored.figures(artifact, task.home.artifacts)
-            if note := notices.lost_zeros(catalog, task, figures):
+            for note in notices.undone(catalog, task, figures):
                 _tell(note)
         given = node.cell.architecture.parameters
         if make is _read and (table := taken.doubt(figures, answers.deployed.outputs, learn, artifact.outputs, given)):
@@ -243,7 +244,7 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
     described = product.network
     if isinstance(described, Path):
         described = job.parent.network if parents[0].format == "keras" else None
-    elif any(getattr(layer, "quantization_mode", None) for layer in described.layers):
+    elif any(map(is_quantized, described.layers)):
         described = _trained(task, learn, parents[0]).network  # packed weights and scales are not counted as weights
     return Made(artifact, described, _figures(product), product.series, product.tables)
 

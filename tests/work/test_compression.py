@@ -14,7 +14,7 @@ from bench.blocks import masks
 from bench.errors import Unsupported
 from bench.runtimes import litert
 from bench.techniques import prune
-from bench.work import data, stored
+from bench.work import data, network, stored
 from bench.work.training import Trained
 
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_low_rank_of_convolutions_is_near_and_smaller(split: data.Split, tmp_pat
     near = after("low_rank", task, energy=0.9, epochs=0).network
     assert near.count_params() < weights
     assert np.corrcoef(np.asarray(near(x)).ravel(), wanted.ravel())[0, 1] > 0.9
-    with pytest.raises(Unsupported, match="100% of no kernel's energy fits into fewer weights"):
+    with pytest.raises(Unsupported, match="100 % of no kernel's energy fits into fewer weights"):
         after("low_rank", task, energy=1.0)
 
 
@@ -168,7 +168,7 @@ def test_what_keras_has_quantized_litert_refuses_with_the_cure(split: data.Split
     task = job(split, tmp_path, "mlp(width=16, depth=1)")
     path = tmp_path / "small.keras"
     after("quantize", task, scheme="keras_int8").network.save(path)
-    with pytest.raises(Unsupported, match="Keras has quantized it already; start from the network before that"):
+    with pytest.raises(Unsupported, match="Keras has quantized mlp already; start from the network before that"):
         after("quantize", task, scheme="dynamic")
     with pytest.raises(Unsupported, match=r"Keras has quantized it; quantize\(scheme='int8'\) does so for LiteRT"):
         litert.convert(path, tmp_path / "small.tflite")
@@ -280,8 +280,6 @@ def test_what_a_regression_loses_has_its_interval(tmp_path: Path) -> None:
 
 
 def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) -> None:
-    from bench.work import network
-
     model = workbench.build("resnet8", split.learn)
     rows = network.layer_table(model)
     for suffix, form in ((".tflite", "litert"), (".onnx", "onnx")):
@@ -297,24 +295,69 @@ def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) 
         assert sum(layer.parameters for layer in found) == pytest.approx(model.count_params(), rel=0.03), suffix
 
 
-def test_a_network_that_is_quantized_is_not_taken_apart(split: data.Split, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("technique", "how"),
+    [
+        ("prune", {"epochs": 0}),
+        ("prune", {"structured": True}),
+        ("low_rank", {"energy": 0.5}),
+        ("fine_tune", {}),
+        ("cluster", {}),
+        ("quantize", {"scheme": "keras_int4"}),
+        ("quantize", {"scheme": "onnx_int8"}),
+    ],
+    ids=str,
+)
+def test_what_keras_has_quantized_is_left_alone(
+    technique: str, how: dict[str, Any], split: data.Split, tmp_path: Path
+) -> None:
     task = job(split, tmp_path, "mlp(width=16, depth=2)")
     task.parent.network.quantize("int8")
-    for technique, how in (("prune", {"structured": True}), ("low_rank", {"energy": 0.5})):
-        with pytest.raises(Unsupported, match="quantized already"):
-            after(technique, task, **how)
+    with pytest.raises(Unsupported, match="Keras has quantized mlp already; start from the network before that"):
+        after(technique, task, **how)
 
 
-def test_what_is_pruned_stays_zero_or_its_loss_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, undoing = "prune(sparsity=0.8, epochs=1)", "low_rank(energy=0.5, epochs=0)"
-    aware = "quantize(scheme='qat', epochs=1)"
-    keeping = (["fine_tune(epochs=1)"], ["cluster(epochs=1)"], ["quantize"], [aware], ["cluster(epochs=1)", aware])
-    recipes = (str([first, *others]) for others in (*keeping, [undoing]))
-    made = workbench.run(tmp_path, workbench.written(*recipes, architecture="mlp"))
+def test_zeros_of_keras_int4_are_counted_as_such_in_every_group(split: data.Split, tmp_path: Path) -> None:
+    """Whose groups of 128 inputs each have a code of their own for zero."""
+    task = job(split, tmp_path, "mlp(width=300, depth=2)")
+    after("prune", task, sparsity=0.8, epochs=0)
+    whole = [np.asarray(kernel) for kernel in masks.kernels(task.parent.network)]
+    small = after("quantize", task, scheme="keras_int4").network
+    rounded = [
+        layer(np.eye(layer.input_spec.axes[-1], dtype="float32")) - layer.bias
+        for layer in small.layers
+        if isinstance(layer, keras.layers.Dense)
+    ]
+    zeros = [np.abs(np.asarray(one)) < 1e-6 for one in rounded]
+    assert all(zero[before == 0].all() for zero, before in zip(zeros, whole, strict=True))
+    made = network.keep(small, tmp_path)
+    said = next(m.value for m in stored.figures(made, tmp_path) if m.name == "sparsity")
+    assert said == pytest.approx(sum(zero.sum() for zero in zeros) / sum(zero.size for zero in zeros), abs=1e-3)
+    assert said >= 0.799
+
+
+def test_a_layer_of_fewer_weights_than_clusters_stays_as_it_is(split: data.Split, tmp_path: Path) -> None:
+    product = after("cluster", job(split, tmp_path, CNN), clusters=256, epochs=0)
+    distinct = {kernel.path: len(np.unique(kernel)) for kernel in masks.kernels(product.network)}
+    assert max(distinct.values()) == 256
+    assert min(distinct.values()) < 160
+
+
+def test_what_a_technique_has_done_to_weights_stays_or_its_loss_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, half = "prune(sparsity=0.8, epochs=1)", "prune(pattern='2:4', epochs=1)"
+    tune, few, aware = "fine_tune(epochs=1)", "cluster(epochs=1)", "quantize(scheme='qat', epochs=1)"
+    keeping = ([tune], [few], ["quantize"], ["quantize(scheme='keras_int8')"], [aware], [few, aware], [half])
+    recipes = [[first, *others] for others in keeping] + [[first, "low_rank(energy=0.5, epochs=0)"], [few, tune]]
+    made = workbench.run(tmp_path, workbench.written(*map(str, recipes), architecture="mlp"))
     assert {record.status for record in made} == {"finished"}, [record.error for record in made]
     for record in made:
-        if record.node == "derive" and record.cell.techniques[-1].name != "low_rank":
-            assert record.value("sparsity") == pytest.approx(0.8, abs=0.01), record.cell.techniques
-    (told,) = [line for line in capsys.readouterr().err.splitlines() if "zero before" in line]
-    assert told.startswith("bench: prune + low_rank: 80% of the weights were zero before low_rank, ")
-    assert told.endswith("as it changes all of them; put low_rank before what makes zeros")
+        names = [use.name for use in record.cell.techniques]
+        if record.node == "derive" and names[0] == "prune" and names[-1] != "low_rank":
+            assert (record.value("sparsity") or 0) > 0.79, record.cell.techniques
+    clusters, zeros = sorted(line for line in capsys.readouterr().err.splitlines() if line.startswith("bench: "))
+    assert zeros.startswith("bench: prune + low_rank: 80% of the weights were zero before low_rank, ")
+    assert zeros.endswith(" are after it; put low_rank first")
+    assert clusters.startswith("bench: cluster + fine_tune: a layer had 16 distinct weights at most before fine_tune, ")
+    assert clusters.endswith(" after it; put fine_tune first")
