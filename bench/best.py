@@ -22,7 +22,7 @@ class Budget(Struct, frozen=True):
     latency_ms: float | None = None
     """Half of all calls with one example are answered within this, on the row's fastest runtime, timed validly."""
     size_kb: float | None = None
-    """Of the network's file, in units of 1,000 bytes."""
+    """Of the file that the row's fastest runtime reads, in units of 1,000 bytes; its own where none was timed."""
     parameters: float | None = None
     score: float | None = None
     """What a suite ranks by: accuracy 0–1, or of regressions R²."""
@@ -36,7 +36,7 @@ class Choice(Struct, frozen=True):
     run: str
     """Of the first seed: what `bench model` takes."""
     format: str
-    """What to take it along as: for the runtime that is fast, where it says anything of latency."""
+    """What to take it along as: for the runtime that is fast, where any was timed."""
     metric: str
     score: float
     low: float | None
@@ -46,6 +46,8 @@ class Choice(Struct, frozen=True):
     runtime: str | None
     size_kb: float | None
     parameters: float | None
+    is_timed: bool
+    """Whether it has been, validly or not."""
     surely: bool
     """Whether all of the score's interval reaches what it must."""
 
@@ -55,6 +57,8 @@ class Answer(Struct, frozen=True):
 
     choices: tuple[Choice, ...]
     unknown: int
+    within_reach: tuple[str, ...]
+    """The best that any row has of what was asked for, in words."""
 
 
 def best(results: Path, suite: str, budget: Budget) -> Answer:
@@ -71,7 +75,24 @@ def best(results: Path, suite: str, budget: Budget) -> Answer:
     choices = [_choice(row, budget) for row in scored if _fits(row, budget)]
     order = {row.metric.name: -1 if row.metric.better == "higher" else 1 for row in scored}
     choices.sort(key=lambda one: (one.dataset, order[one.metric] * one.score))
-    return Answer(tuple(choices), sum(None in _asked(row, budget) for row in scored))
+    unknown = sum(None in _asked(row, budget) for row in scored)
+    return Answer(tuple(choices), unknown, tuple(_within_reach(scored, budget)))
+
+
+def _within_reach(rows: list[Row], budget: Budget) -> Iterator[str]:
+    """Yield the best of each figure that the budget is about."""
+    if budget.score is not None:
+        found = [(row.score.value, row.metric) for row in rows if row.score]
+        value, metric = max(found, key=lambda one: one[0] if one[1].better == "higher" else -one[0])
+        yield f"{metric.title} {value:.4f}"
+    for wanted, unit, figures in (
+        (budget.latency_ms, "{:.3g} ms", [row.fastest.p50_ms.value for row in rows if row.fastest]),
+        (budget.size_kb, "{:,.1f} kB", [row.size_bytes / 1000 for row in rows if row.size_bytes is not None]),
+        (budget.parameters, "{:,.0f} parameters", [row.mean("parameters") for row in rows]),
+    ):
+        known = [figure for figure in figures if figure is not None]
+        if wanted is not None and known:
+            yield unit.format(min(known))
 
 
 def _asked(row: Row, budget: Budget) -> Iterator[float | None]:
@@ -79,7 +100,7 @@ def _asked(row: Row, budget: Budget) -> Iterator[float | None]:
     if budget.latency_ms is not None:
         yield row.fastest.p50_ms.value if row.fastest else None
     if budget.size_kb is not None:
-        yield row.mean("size_bytes")
+        yield row.size_bytes
     if budget.parameters is not None:
         yield row.mean("parameters")
 
@@ -101,9 +122,9 @@ def _reaches(row: Row, value: float | None, budget: Budget) -> bool:
 
 def _choice(row: Row, budget: Budget) -> Choice:
     assert row.score is not None
-    size, first = row.mean("size_bytes"), row.models[0]
+    size, first = row.size_bytes, row.models[0]
     made = first.artifact.format if first.artifact else "keras"
-    runtime = row.fastest.runtime.partition("(")[0] if row.fastest and budget.latency_ms is not None else ""
+    runtime = row.fastest.runtime.partition("(")[0] if row.fastest else ""
     return Choice(
         label=row.cell.label,
         dataset=row.cell.dataset,
@@ -118,6 +139,7 @@ def _choice(row: Row, budget: Budget) -> Choice:
         runtime=row.fastest.runtime if row.fastest else None,
         size_kb=None if size is None else size / 1000,
         parameters=row.mean("parameters"),
+        is_timed=bool(row.single),
         surely=_reaches(row, row.score.low if row.metric.better == "higher" else row.score.high, budget),
     )
 
@@ -125,18 +147,20 @@ def _choice(row: Row, budget: Budget) -> Choice:
 def text(answer: Answer) -> str:
     """Return the answer for a terminal."""
     if not answer.choices:
-        lines = ["no row fits; raise the budget, or: bench run SUITE with smaller networks"]
+        lines = [f"no row fits; of each figure asked for the best of any row: {', '.join(answer.within_reach)}"]
     else:
         lines = []
         width = max(len(one.label) for one in answer.choices)
         for one in answer.choices:
             ends = f" [{one.low:.4f}, {one.high:.4f}]" if one.low is not None and one.high is not None else ""
-            speed = f"{one.latency_ms:8.3f} ms on {one.runtime}" if one.latency_ms is not None else "       not timed"
+            lacks = "no valid timing" if one.is_timed else "not timed"
+            speed = f"{one.latency_ms:8.3g} ms on {one.runtime}" if one.latency_ms is not None else f"{lacks:>15}"
             size = f"{one.size_kb:9,.1f} kB" if one.size_kb is not None else " " * 12
             doubt = "" if one.surely else "  (its interval does not surely reach the score)"
             lines.append(f"{one.label:{width}}  {one.metric} {one.score:.4f}{ends}  {size}  {speed}{doubt}")
-        first = answer.choices[0]
-        lines.append(f"take it along: bench model {first.run} --to {first.format} FOLDER")
+        for dataset in dict.fromkeys(one.dataset for one in answer.choices):
+            first = next(one for one in answer.choices if one.dataset == dataset)
+            lines.append(f"take it along: bench model {first.run} --to {first.format} FOLDER")
     if answer.unknown:
         who = "1 row lacks" if answer.unknown == 1 else f"{answer.unknown} rows lack"
         lines.append(f"{who} a figure that was asked for, such as a valid timing, and so cannot be chosen")

@@ -256,9 +256,8 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        hint = (
-            "; write one call a line, in quotes if it holds ' #' or ': '" if text.count("(") != text.count(")") else ""
-        )
+        is_cut = text.count("(") != text.count(")")
+        hint = "; write one call a line, in quotes if it holds ', ', ' #' or ': '" if is_cut else ""
         raise PluginError(f"cannot read the call '{text}'{hint}") from error
     if isinstance(tree, ast.Name):
         return tree.id, {}

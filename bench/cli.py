@@ -23,6 +23,7 @@ from bench.errors import (
     FAILED,
     FINE,
     INTERRUPTED,
+    NOTHING_COMPARABLE,
     BenchError,
     NothingToCompare,
     is_of_disk,
@@ -141,7 +142,7 @@ def best(options: argparse.Namespace) -> int:
     budget = choosing.Budget(options.max_latency_ms, options.max_size_kb, options.max_parameters, options.min_accuracy)
     answer = choosing.best(options.results, options.suite, budget)
     _show(options, answer, choosing.text(answer))
-    return FINE
+    return FINE if answer.choices else NOTHING_COMPARABLE
 
 
 def model(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """A recorded network for a person who wants to use it: its file, a card, and a program that runs it."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bench import dataset_record, store
@@ -90,6 +91,8 @@ def hand_over(results: Path, run: str, to: str, destination: Path, catalog: Cata
     try:
         written: Path = job.result()
     except BenchError as error:
+        with suppress(OSError):
+            destination.rmdir()
         raise BenchError(f"{found.id}: {error}") from error
     row = next((cell for cell in reading.suites[record.suite].cells if cell.cell_id == record.cell_id), None)
     (destination / "run.py").write_text(program(record, to), encoding="utf-8")

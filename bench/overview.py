@@ -235,7 +235,8 @@ def run_text(reading: Reading, found: Found) -> str:
                 count = f"  n={m.n}" if m.n else ""
                 unit = "" if m.unit in {"", "1"} else f" {m.unit}"
                 statistic = f" {m.statistic}" if m.statistic else ""
-                lines.append(f"  {m.name}{statistic}{where}: {m.value:.6g}{unit}{interval}{count}")
+                part = " of the training part" if m.split == "train" else ""
+                lines.append(f"  {m.name}{part}{statistic}{where}: {m.value:.6g}{unit}{interval}{count}")
         for timing in record.timings:
             if timing.validity != "valid":
                 lines.append(f"  batch {timing.batch_size} is {timing.validity}: {'; '.join(timing.reasons)}")

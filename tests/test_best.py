@@ -38,6 +38,14 @@ def test_the_best_that_is_quick_enough(place: Path) -> None:
     assert [round(one.score, 2) for one in best(place, "demo", Budget()).choices] == [0.99, 0.97, 0.91]
 
 
+def test_size_and_latency_are_of_one_file(place: Path) -> None:
+    sizes = {
+        one.label.removeprefix("mlp · "): (one.size_kb, one.format) for one in best(place, "demo", Budget()).choices
+    }
+    assert sizes == {"odd": (52.0, "keras"), "good": (50.0, "litert"), "fast": (50.0, "litert")}
+    assert len(best(place, "demo", Budget(size_kb=51.0, latency_ms=1.0)).choices) == 2
+
+
 def test_what_it_must_reach_may_be_doubtful(place: Path) -> None:
     surely, doubtful = best(place, "demo", Budget(score=0.969)).choices
     assert (surely.surely, doubtful.surely) == (True, False)
@@ -53,7 +61,11 @@ def test_the_command_says_how_to_take_it_along(place: Path, bench: Bench) -> Non
     assert percent.returncode == 2
     assert "--min-accuracy 90: a share from 0 to 1 is meant, such as 0.9" in percent.stderr
     assert "1 row lacks a figure" in done.stdout
-    assert "no row fits" in bench("best", "demo", "--results", str(place), "--max-size-kb", "0").stdout
+    nothing = bench("best", "demo", "--results", str(place), "--max-size-kb", "0", "--min-accuracy", "0.5")
+    assert nothing.returncode == 3
+    assert nothing.stdout.startswith("no row fits; of each figure asked for the best of any row: Accuracy 0.9")
+    assert nothing.stdout.endswith(", 50.0 kB\n")
+    assert "no valid timing" in bench("best", "demo", "--results", str(place)).stdout
     assert bench("best", "demos", "--results", str(place)).returncode == 2
 
 

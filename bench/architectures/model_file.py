@@ -150,7 +150,8 @@ def _onnx(path: Path, folder: Path, scale: float | list[float], offset: float | 
             fault = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             if "No module named" in fault:
                 raise NotInstalled(f'{path}: {fault} (pip install "keras-bench[torch,onnx]")')
-            raise DataError(f"{path}: cannot be read as PyTorch's exported program: {shortened(fault)}")
+            cure = "; torch.export.save makes one, and what torch.save leaves is none"
+            raise DataError(f"{path}: cannot be read as PyTorch's exported program: {shortened(fault, 120)}{cure}")
     try:
         input_steps.onnx(source, file, scale, offset)
     except (NotInstalled, Unsupported):

@@ -13,6 +13,8 @@ def timings_alone(plan: Plan, artifacts: Path) -> Plan:
 
     Raise BenchError if there is none.
     """
+    if not any(step.node.kind == "measure" for step in plan.steps.values()):
+        raise BenchError(f"{plan.suite}: asks for no timings; name runtimes under measure:, such as [litert]")
     steps = {name: _timed(step, plan.steps, artifacts) for name, step in plan.steps.items()}
     if not any(step.due for step in steps.values()):
         raise BenchError(

@@ -174,7 +174,7 @@ def _unsupported_order(cell: Cell, architecture: Card, techniques: list[Part]) -
         if form not in facts.takes:
             return (
                 f"{card.name} takes {' or '.join(facts.takes)} networks, "
-                f"{last or architecture.name} leaves a {form} network"
+                f"{last or architecture.name} leaves one of format {form}"
             )
         if facts.seeds and (of_all_seeds or not is_trained(architecture)):
             return f"{card.name} takes the networks of all seeds, {of_all_seeds or architecture.name} leaves one"
@@ -193,7 +193,7 @@ def _unsupported_cells(catalog: Catalog, cell: Cell, techniques: list[Part], bac
                 if reason := unsupported(catalog, other, backend):
                     return f"{where} cannot work: {reason}"
                 if (form := format_of(catalog, other)) != "keras":
-                    return f"{where} is a {form} network; only a Keras one can be asked while training"
+                    return f"{where} is of format {form}; only a Keras network can be asked while training"
                 facts = catalog.card("datasets", other.dataset.name).facts(other.dataset)
                 if parameter not in card.facts(use).agrees or other.dataset == cell.dataset:
                     continue

@@ -51,6 +51,8 @@ class Deployment(Struct, frozen=True):
     """Loading and the first call at the smallest batch size; null where that was not measured."""
     memory_bytes: float | None
     """Resident memory of the process that was timed."""
+    deployed_bytes: float | None
+    """Size of the file that the runtime reads."""
     throughput: float | None
     """Examples a second."""
     validity: str
@@ -108,6 +110,7 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
 
     of_smallest = [one for one in records if one.measure and batch_size == min(one.measure.batch_sizes)]
     starts = [record.value("cold_start_ms") for record in of_smallest]
+    files = [record.value("deployed_bytes") for record in records]
     medians = values("latency_ms", statistic="p50")
     if not medians:
         return None
@@ -126,6 +129,7 @@ def _deployment(runtime: str, threads: int, batch_size: int, hardware: str, reco
         first_call_ms=mean("first_call_ms"),
         cold_start_ms=_mean([v for v in starts if v is not None]),
         memory_bytes=mean("memory_bytes"),
+        deployed_bytes=_mean([v for v in files if v is not None]),
         throughput=mean("throughput"),
         validity=worst,
         reasons=tuple(dict.fromkeys(reason for t in timings for reason in t.reasons)),

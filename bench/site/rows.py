@@ -122,6 +122,12 @@ class Row(Struct, frozen=True, dict=True):
         """Return the fastest runtime at batch size 1, on the suite's machine, of the timings that are valid."""
         return next((timing for timing in self.comparable if timing.batch_size == 1), None)
 
+    @property
+    def size_bytes(self) -> float | None:
+        """Return the size of the file that the fastest runtime reads; of the network's own where none was timed."""
+        timed = self.fastest.deployed_bytes if self.fastest else None
+        return self.mean("size_bytes") if timed is None else timed
+
     @cached_property
     def peak(self) -> Deployment | None:
         """Return the batch size at which that runtime handles most examples a second."""

@@ -205,12 +205,14 @@ def leaderboard(view: SuiteView) -> str:
     writer = csv.writer(out, lineterminator="\n")
     costs = ("parameters", "size_bytes", "flops", "fit_s")
     head = ["dataset", "rank", "row", "cell_id", "metric", "value", "low", "high", "n", *costs]
-    writer.writerow([*head, "runtime", "latency_p50_ms", "throughput_per_s"])
+    writer.writerow([*head, "runtime", "latency_p50_ms", "throughput_per_s", "deployed_bytes"])
     for board in view.boards:
         for row in board.rows:
             score = (row.score.value, row.score.low, row.score.high, row.score.n) if row.score else (None,) * 4
             fastest = row.fastest
-            timing = (fastest.runtime, fastest.p50_ms.value, fastest.throughput) if fastest else (None,) * 3
+            timing: tuple[object, ...] = (None,) * 4
+            if fastest:
+                timing = (fastest.runtime, fastest.p50_ms.value, fastest.throughput, fastest.deployed_bytes)
             rank, cell = board.ranks.get(row.cell.cell_id), row.cell
             metric = board.metric.name
             names = (board.dataset, rank, cell.label, cell.cell_id, metric)

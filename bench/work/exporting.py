@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from bench.blocks import openvino_ir, scaled_integers, to_onnx
+from bench.blocks.keras_integers import require_floats
 from bench.errors import NotInstalled, Unsupported, first_line
 from bench.hand_over import FILES
 from bench.records import SUFFIXES
@@ -19,11 +20,13 @@ def export(network: Path, to: str, folder: Path) -> Path:
     if to == has:
         return Path(shutil.copy(network, path))
     if has != "keras":
-        raise Unsupported(f"it is a {has} network, which nothing converts to {to}; --to {has} hands it over")
+        raise Unsupported(f"its format is {has}, which nothing converts to {to}; --to {has} hands it over")
     if to == "onnx":
         to_onnx.convert(network, path)
         return path
     model = keras.models.load_model(network, compile=False)
+    if to == "litert":
+        require_floats(model)
     try:
         model.export(path, format="tf_saved_model" if to == "saved_model" else to, verbose=False)
     except Exception as error:  # each converter has its own

@@ -137,7 +137,7 @@ def require_numbers(path: str, outputs: Floats, examples: NDArray[Any]) -> None:
 def doubt(
     figures: Sequence[Measurement], predict: Predict, learn: Learn, kind: evaluation.Kind, given: Mapping[str, Any]
 ) -> Table | None:
-    """Return what the network says of training images at other scales, where its score is hardly more than a guess.
+    """Return what the network says of training images at other scales, where its score or loss is that of a guess.
 
     `given` are the scale and the offset that it has. Nothing where there are no images.
     """
@@ -168,4 +168,4 @@ def doubt(
 def told(path: str, table: Table) -> str:
     """Return the notice of it for a terminal."""
     shown = "; ".join(f"{name}: {100 * float(value or 0):.1f} %" for name, value in table.rows)
-    return f"{path}: hardly better than a guess. Does it want another scale=? {table.title}: {shown}"
+    return f"{path}: its score or its loss is that of a guess. Does it want another scale=? {table.title}: {shown}"

@@ -109,7 +109,11 @@ def prepare(task: Task) -> Path:
     task.folder.mkdir(parents=True, exist_ok=True)
     path = task.folder / "examples.npy"
     np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
-    np.save(path.with_name(EXPECTED), Answers(task, catalog, task.parent, split.facts).kept(split.test)[:COMPARED])
+    answers = Answers(task, catalog, task.parent, split.facts)
+    np.save(path.with_name(EXPECTED), answers.kept(split.test)[:COMPARED])
+    only = None if task.parent.format == "keras" else answers.deployed.batch_size
+    if only and set(spec.batch_sizes) != {only}:
+        raise Unsupported(f"the network takes batches of {only} alone; batch_sizes: [{only}] times it")
     return path
 
 

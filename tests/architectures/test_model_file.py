@@ -15,7 +15,7 @@ from bench.catalog import Catalog
 from bench.errors import Unsupported
 from bench.files import contents
 from bench.planning.compatibility import unsupported
-from bench.records import Artifact, Record
+from bench.records import Artifact, MeasureSpec, Record
 from bench.tasks import Home, Node, Task
 from bench.work import data, evaluation, exporting, worker
 from bench.work.deployment import Deployable
@@ -293,7 +293,7 @@ def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
     ("name", "techniques", "says"),
     [
         ("m.keras", ["augment"], "model_file is not trained, and augment acts on training"),
-        ("m.tflite", ["quantize"], "quantize takes keras networks, model_file leaves a litert network"),
+        ("m.tflite", ["quantize"], "quantize takes keras networks, model_file leaves one of format litert"),
         ("m.keras", ["quantize"], ""),
         ("m.pt", [], "model_file reads .keras, .h5"),
     ],
@@ -333,6 +333,17 @@ def test_a_file_for_one_example_a_call_gets_one_at_a_time(tmp_path: Path) -> Non
     split = workbench.prepare("digits")
     answers = split.test.x.reshape(-1, 64).astype(np.float32) @ kernel.numpy()
     assert record.value("accuracy") == pytest.approx((answers.argmax(axis=1) == split.test.y).mean())
+    assert record.artifact is not None
+    task = task_of(tmp_path / "mine.tflite", tmp_path)
+    for sizes in ((1,), (1, 8)):
+        spec = MeasureSpec(CATALOG.resolve("runtimes", "litert"), "smoke", sizes, 1)
+        node = msgspec.structs.replace(task.node, kind="measure", parents=("n",), measure=spec)
+        timing = msgspec.structs.replace(task, node=node, parents={"n": record.artifact})
+        if sizes == (1,):
+            assert worker.prepare(timing).exists()
+            continue
+        with pytest.raises(Unsupported, match=r"takes batches of 1 alone; batch_sizes: \[1\] times it"):
+            worker.prepare(timing)
 
 
 def test_several_inputs_are_refused(tmp_path: Path) -> None:

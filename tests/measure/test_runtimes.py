@@ -190,6 +190,10 @@ def test_timings_are_taken_again_and_nothing_else(place: Path) -> None:
     (place / "elsewhere").rename(place / "home")
     assert done.returncode == 2
     assert "no network that is to be timed is on this machine; bench run mine --artifacts" in done.stderr
+    (place / "suites" / "untimed.yaml").write_text(SUITE.replace("RUNTIMES", ""))
+    done = bench(place, "measure", "untimed")
+    assert done.returncode == 2
+    assert "untimed: asks for no timings; name runtimes under measure:" in done.stderr
 
 
 def test_a_busy_neighbour_makes_a_timing_unstable_and_not_slow(place: Path) -> None:
@@ -203,6 +207,14 @@ def test_a_busy_neighbour_makes_a_timing_unstable_and_not_slow(place: Path) -> N
     record = timed(place)["int8", "litert"]
     assert {timing.validity for timing in record.timings} <= {"unstable", "invalid"}
     assert "other processes kept" in " ".join(reason for timing in record.timings for reason in timing.reasons)
+
+
+def test_what_cannot_be_handed_over_leaves_no_folder(place: Path, tmp_path: Path) -> None:
+    run = next(one.cell_id for one in store.read(place / "results").records if one.cell.techniques)
+    done = bench(place, "model", run, "--to", "onnx", str(tmp_path / "mine"))
+    assert done.returncode == 2
+    assert "its format is litert, which nothing converts to onnx; --to litert hands it over" in done.stderr
+    assert not (tmp_path / "mine").exists()
 
 
 @pytest.mark.parametrize("to", ["keras", "litert", "onnx", "openvino", "saved_model"])

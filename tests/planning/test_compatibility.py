@@ -27,7 +27,7 @@ def planned(place: Path, catalog: Catalog = CATALOG, backend: str = "tensorflow"
     [
         ({"architectures": "[lenet5]"}, "lenet5 needs images of at least 28 pixels a side, digits has 8"),
         ({"recipes": "{r: [prune, dropout]}"}, "dropout acts on training and must come before prune"),
-        ({"recipes": "{r: [quantize, prune]}"}, "prune takes keras networks, quantize leaves a litert network"),
+        ({"recipes": "{r: [quantize, prune]}"}, "prune takes keras networks, quantize leaves one of format litert"),
         ({"recipes": "{r: [ensemble, ensemble]}"}, "ensemble takes the networks of all seeds, ensemble leaves one"),
         (
             {"recipes": "{r: [\"transfer(source='mlp')\", \"transfer(source='mlp(width=3)')\"]}"},
@@ -55,7 +55,7 @@ def planned(place: Path, catalog: Catalog = CATALOG, backend: str = "tensorflow"
         ),
         (
             {"recipes": '{r: ["distill(teacher=\\"cell(techniques=[\'quantize\'])\\")"]}'},
-            "distill's teacher mlp is a litert network; only a Keras one can be asked while training",
+            "distill's teacher mlp is of format litert; only a Keras network can be asked while training",
         ),
         ({"training": "{loss: mse}"}, "mse is for regression, digits is classification"),
         ({"datasets": "[wine_quality]", "recipes": "{r: [oversample]}"}, "oversample is for classification and"),
