@@ -82,9 +82,9 @@ def best(results: Path, suite: str, budget: Budget) -> Answer:
 def _within_reach(rows: list[Row], budget: Budget) -> Iterator[str]:
     """Yield the best of each figure that the budget is about."""
     if budget.score is not None:
-        found = [(row.score.value, row.metric) for row in rows if row.score]
-        value, metric = max(found, key=lambda one: one[0] if one[1].better == "higher" else -one[0])
-        yield f"{metric.title} {value:.4f}"
+        for metric in dict.fromkeys(row.metric for row in rows):
+            found = [row.score.value for row in rows if row.score and row.metric == metric]
+            yield f"{metric.title} {max(found) if metric.better == 'higher' else min(found):.4f}"
     for wanted, unit, figures in (
         (budget.latency_ms, "{:.3g} ms", [row.fastest.p50_ms.value for row in rows if row.fastest]),
         (budget.size_kb, "{:,.1f} kB", [row.size_bytes / 1000 for row in rows if row.size_bytes is not None]),
@@ -147,7 +147,8 @@ def _choice(row: Row, budget: Budget) -> Choice:
 def text(answer: Answer) -> str:
     """Return the answer for a terminal."""
     if not answer.choices:
-        lines = [f"no row fits; of each figure asked for the best of any row: {', '.join(answer.within_reach)}"]
+        best_of = f"; of each figure asked for the best of any row: {', '.join(answer.within_reach)}"
+        lines = [f"no row fits{best_of * bool(answer.within_reach)}"]
     else:
         lines = []
         width = max(len(one.label) for one in answer.choices)

@@ -1,7 +1,7 @@
 """A recorded network for a person who wants to use it: its file, a card, and a program that runs it."""
 
 import os
-from contextlib import suppress
+import shutil
 from pathlib import Path
 
 from bench import dataset_record, store
@@ -85,14 +85,15 @@ def hand_over(results: Path, run: str, to: str, destination: Path, catalog: Cata
         raise BenchError(f"{found.id}: its network is not on this machine; {cure}")
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise BenchError(f"{destination}: is there already and not empty; name a new folder")
+    is_new = not destination.exists()
     destination.mkdir(parents=True, exist_ok=True)
     kind = Kind.of("keras", variables=environment(os.environ.get("KERAS_BACKEND", "tensorflow"), 1))
     job = once(kind, home().logs / "workers.log", "bench.work.exporting:export", file, to, destination)
     try:
         written: Path = job.result()
     except BenchError as error:
-        with suppress(OSError):
-            destination.rmdir()
+        if is_new:
+            shutil.rmtree(destination, ignore_errors=True)
         raise BenchError(f"{found.id}: {error}") from error
     row = next((cell for cell in reading.suites[record.suite].cells if cell.cell_id == record.cell_id), None)
     (destination / "run.py").write_text(program(record, to), encoding="utf-8")

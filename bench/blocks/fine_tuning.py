@@ -17,7 +17,7 @@ def trained_on(
     """Train a network in place as the recipe does, `epochs` more from `learning_rate` on; with 0, not at all.
 
     Optimizer and schedule are the suite's, batches and loss the recipe's, and `doors` wrap the
-    optimizer last. Without any, kernels keep the zeros that a pruning has left. A network from a
+    optimizer. Kernels that these do not hold keep the zeros that a pruning has left. A network from a
     file may end in a softmax. Raise Unsupported for answers that are not what the loss is of, and
     for weights that are integers.
     """
@@ -31,7 +31,7 @@ def trained_on(
         )
     trainer = job.trainer.vary({"epochs": epochs, "learning_rate": learning_rate, "warmup_epochs": 0})
     zeros = Zeros(network)
-    trainer.optimizer_doors += doors or ([zeros] if zeros else [])
+    trainer.optimizer_doors += [*doors, *([zeros] if zeros else [])]
     if job.parent.outputs == "probabilities":  # their logarithms are logits with the same softmax
         logits = keras.ops.log(keras.ops.clip(network.outputs[0], 1e-7, 1.0))
         product = replace(trainer.fit(keras.Model(network.inputs, logits)), network=network)

@@ -34,7 +34,7 @@ def fused(network: keras.Model) -> keras.Model:
         if getattr(before, "activation", None) is not keras.activations.linear:
             continue
         weights = weights or before.get_weights()
-        if isinstance(call.layer, layers.BatchNormalization) and type(before) is layers.Dense:
+        if _is_by_channel(call.layer, len(call.shape)) and type(before) is layers.Dense:
             becomes[first] = _changed(before, use_bias=True), _normalized(weights, call.layer)
         elif _is_relu(call.layer) and type(before) in WITH_ACTIVATION:
             becomes[first] = _changed(before, activation="relu"), weights
@@ -61,6 +61,10 @@ def fused(network: keras.Model) -> keras.Model:
 
 def _changed(layer: keras.Layer, **settings: Any) -> keras.Layer:
     return type(layer).from_config(layer.get_config() | settings)
+
+
+def _is_by_channel(layer: keras.Operation, dimensions: int) -> bool:
+    return isinstance(layer, layers.BatchNormalization) and layer.axis in {-1, dimensions - 1}
 
 
 def _is_relu(layer: keras.Operation) -> bool:

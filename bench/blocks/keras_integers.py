@@ -1,4 +1,4 @@
-"""Networks whose weights Keras itself has made integers, by `quantize(scheme='keras_int8')` and its like."""
+"""Networks whose weights Keras itself has rounded, by `quantize(scheme='keras_int8')` and its like."""
 
 import keras
 
@@ -6,7 +6,7 @@ from bench.errors import Unsupported
 
 
 def is_quantized(layer: keras.Operation) -> bool:
-    """Tell whether a layer's weights are integers."""
+    """Tell whether Keras has rounded a layer's weights."""
     return getattr(layer, "quantization_mode", None) is not None
 
 

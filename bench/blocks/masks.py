@@ -108,21 +108,26 @@ class Zeros:
     def __init__(self, network: keras.Model) -> None:
         """Hold the kernels of a network that have zeros."""
         nonzero = [(kernel, keras.ops.convert_to_numpy(kernel) != 0) for kernel in kernels(network)]
-        self._held = [(kernel, mask.astype("float32")) for kernel, mask in nonzero if not mask.all()]
+        # What is zero altogether was never pruned, but waits for its training to begin.
+        self._found = [(kernel, mask.astype("float32")) for kernel, mask in nonzero if mask.any() and not mask.all()]
+        self._held: list[keras.Variable] = []
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to hold."""
-        return bool(self._held)
+        return bool(self._found)
 
     def __call__(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-        """Let the optimizer mask the kernels after each of its steps."""
-        for i, (kernel, values) in enumerate(self._held):
+        """Let the optimizer mask the kernels after each of its steps, but for those that something else holds."""
+        for i, (kernel, values) in enumerate(self._found):
+            if kernel.constraint is not None:
+                continue
             mask = optimizer.add_variable(kernel.shape, "ones", dtype="float32", name=f"zeros_{i}")
             mask.assign(values)
             kernel.constraint = lambda weights, mask=mask: ops.convert_to_tensor(weights) * ops.convert_to_tensor(mask)
+            self._held.append(kernel)
         return optimizer
 
     def finish(self) -> None:
         """Let go of the kernels."""
-        for kernel, _ in self._held:
+        for kernel in self._held:
             kernel.constraint = None

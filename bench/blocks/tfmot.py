@@ -60,12 +60,15 @@ def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Pro
         "number_of_clusters": clusters,
         "cluster_centroids_init": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
     }
-    cluster = tfmot.clustering.keras.cluster_weights
-    if _is_sparse(job.parent.network):
+    cluster, keeps_zeros = tfmot.clustering.keras.cluster_weights, _is_sparse(job.parent.network)
+    if keeps_zeros:
         cluster, how = keeping_zeros, how | {"preserve_sparsity": True}
 
-    def wrap(layer: Any) -> Any:  # of fewer weights no more differ anyway
-        return cluster(layer, **how) if np.prod(layer.kernel.shape) > clusters else layer
+    def wrap(layer: Any) -> Any:
+        if np.count_nonzero(layer.kernel) >= clusters:
+            return cluster(layer, **how)
+        layer.trainable = not keeps_zeros  # no more weights differ than may, and zeros would not stay
+        return layer
 
     wrapped = _wrapped(job, wrap)
     product = _trained(job, wrapped, epochs, learning_rate)
@@ -75,11 +78,11 @@ def clustered(job: Job, clusters: int, epochs: int, learning_rate: float) -> Pro
 def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_keras.Model, Product]:
     """Return the twin as it is after training with weights and activations rounded to 8 bits, and its curves.
 
-    Zeros and clusters that the network came with are kept. A dense layer's batch normalization and ReLUs that follow
-    a kernel become part of that layer first, or neither its weights nor its zeros would have a place in the training.
+    Zeros that the network came with are kept, and the few distinct weights of a layer, but for normalization. A dense
+    layer's batch normalization and ReLUs that follow a kernel become part of that layer first, or neither its weights
+    nor its zeros would have a place in the training.
     """
-    whole = fused(job.parent.network)
-    network = twin.make(whole)
+    network = twin.make(fused(job.parent.network), like=job.parent.network)
     quantizable = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
 
     def annotate(layer: Any) -> Any:
@@ -94,7 +97,7 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     try:
         annotated = tf_keras.models.clone_model(network, clone_function=annotate)
         with tf_keras.utils.custom_object_scope({"_OutputAlone": _OutputAlone}):
-            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(whole))
+            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(job.parent.network))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise Unsupported(
             f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"

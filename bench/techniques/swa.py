@@ -15,6 +15,8 @@ CIFAR-10 +0.3 to +0.8 points
 import keras
 import numpy as np
 
+from bench.blocks.keras_integers import require_floats
+from bench.blocks.masks import Zeros
 from bench.errors import Unsupported
 from bench.work.training import Job, Product, Trainer
 
@@ -42,12 +44,15 @@ def after(job: Job, *, epochs: int = 3, learning_rate: float = 0.001) -> Product
     if job.parent.outputs != "logits":
         raise Unsupported("swa trains on, and only networks that answer with logits can")
     network = job.parent.network
+    require_floats(network)
     trainer = job.trainer.vary(
         {"epochs": epochs, "learning_rate": learning_rate, "schedule": "constant", "warmup_epochs": 0}
     )
-    mean = _Mean(network)
+    zeros, mean = Zeros(network), _Mean(network)
+    trainer.optimizer_doors += [zeros] if zeros else []
     trainer.callbacks.append(mean)
     product = trainer.fit(network)
+    zeros.finish()
     network.set_weights([one / mean.epochs for one in mean.sums])
     _renew_statistics(network, trainer)
     return Product(network, series=product.series)

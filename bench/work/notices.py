@@ -23,12 +23,12 @@ def undone(catalog: Catalog, task: Task, figures: Sequence[Measurement]) -> Iter
     leaves_keras = catalog.card("techniques", last).facts(uses[-1]).gives in {None, "keras"}
     cure = f"; put {last} first" if leaves_keras and last not in {use.name for use in uses[:-1]} else ""
     sparse, less_so = _value(before, "sparsity"), _value(now, "sparsity")
-    if sparse - less_so >= LOST:
+    if sparse is not None and less_so is not None and sparse - less_so >= LOST:
         yield f"{recipe}: {sparse:.0%} of the weights were zero before {last}, {less_so:.0%} are after it{cure}"
     few, many = _value(before, "unique_weights"), _value(now, "unique_weights")
-    if leaves_keras and 0 < few <= FEW and many > MANY_MORE * few:
+    if leaves_keras and few is not None and many is not None and few <= FEW and many > MANY_MORE * few:
         yield f"{recipe}: a layer had {few:.0f} distinct weights at most before {last}, {many:.0f} after it{cure}"
 
 
-def _value(figures: Sequence[Measurement], name: str) -> float:
-    return next((m.value for m in figures if m.name == name), 0.0)
+def _value(figures: Sequence[Measurement], name: str) -> float | None:
+    return next((m.value for m in figures if m.name == name), None)

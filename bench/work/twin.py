@@ -27,8 +27,11 @@ TOLERANCE = 1e-3
 ALWAYS_DROPPED = {"module", "registered_name", "build_config", "quantization_config", "lora_rank", "lora_alpha"}
 
 
-def make(network: keras.Model) -> tf_keras.Model:
-    """Return a tf_keras network of the same layers, names, weights and outputs; raise Unsupported if there is none."""
+def make(network: keras.Model, like: keras.Model | None = None) -> tf_keras.Model:
+    """Return a tf_keras network of the same layers, names, weights and outputs; raise Unsupported if there is none.
+
+    Its outputs are compared with those of `like`, of which the network may be another form.
+    """
     tensors: dict[int, Any] = {}
     inputs = tf_keras.Input(network.inputs[0].shape[1:], dtype="float32", name=network.inputs[0].name)
     tensors[id(network.inputs[0])] = inputs
@@ -49,7 +52,7 @@ def make(network: keras.Model) -> tf_keras.Model:
         except (KeyError, TypeError, ValueError) as error:
             raise Unsupported(f"tf_keras cannot rebuild the {type(operation).__name__} '{operation.name}'") from error
     twin = tf_keras.Model(inputs, tensors[id(network.outputs[0])], name=network.name)
-    _compare(network, twin)
+    _compare(like or network, twin)
     return twin
 
 

@@ -106,14 +106,14 @@ def prepare(task: Task) -> Path:
         raise NotInstalled(f"{facts.packages[0]} is not installed ({facts.install})")
     converted.file(catalog, spec.runtime, task.home, task.parent)
     split = _split(task, catalog)
-    task.folder.mkdir(parents=True, exist_ok=True)
-    path = task.folder / "examples.npy"
-    np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
     answers = Answers(task, catalog, task.parent, split.facts)
-    np.save(path.with_name(EXPECTED), answers.kept(split.test)[:COMPARED])
     only = None if task.parent.format == "keras" else answers.deployed.batch_size
     if only and set(spec.batch_sizes) != {only}:
         raise Unsupported(f"the network takes batches of {only} alone; batch_sizes: [{only}] times it")
+    task.folder.mkdir(parents=True, exist_ok=True)
+    path = task.folder / "examples.npy"
+    np.save(path, split.test.x[: max(*spec.batch_sizes, COMPARED)])
+    np.save(path.with_name(EXPECTED), answers.kept(split.test)[:COMPARED])
     return path
 
 
@@ -248,7 +248,7 @@ def _derive(task: Task, catalog: Catalog, recipe: Recipe, learn: data.Learn, pha
     described = product.network
     if isinstance(described, Path):
         described = job.parent.network if parents[0].format == "keras" else None
-    elif any(map(is_quantized, described.layers)):
+    elif any(map(is_quantized, described._flatten_layers())):
         described = _trained(task, learn, parents[0]).network  # packed weights and scales are not counted as weights
     return Made(artifact, described, _figures(product), product.series, product.tables)
 

@@ -302,6 +302,7 @@ def test_what_a_file_computes_is_read_off_it(split: data.Split, tmp_path: Path) 
         ("prune", {"structured": True}),
         ("low_rank", {"energy": 0.5}),
         ("fine_tune", {}),
+        ("swa", {}),
         ("cluster", {}),
         ("quantize", {"scheme": "keras_int4"}),
         ("quantize", {"scheme": "onnx_int8"}),
@@ -341,6 +342,28 @@ def test_a_layer_of_fewer_weights_than_clusters_stays_as_it_is(split: data.Split
     distinct = {kernel.path: len(np.unique(kernel)) for kernel in masks.kernels(product.network)}
     assert max(distinct.values()) == 256
     assert min(distinct.values()) < 160
+
+
+@pytest.mark.parametrize(
+    ("technique", "how"),
+    [
+        ("cluster", {"epochs": 1}),
+        ("prune", {"pattern": "2:4", "epochs": 1}),
+        ("swa", {"epochs": 1}),
+        ("fine_tune", {"epochs": 1}),
+    ],
+    ids=str,
+)
+def test_every_layer_keeps_its_zeros_the_smallest_too(
+    technique: str, how: dict[str, Any], split: data.Split, tmp_path: Path
+) -> None:
+    task = job(split, tmp_path, CNN)
+    after("prune", task, sparsity=0.8, epochs=0)
+    before = [np.asarray(kernel) == 0 for kernel in masks.kernels(task.parent.network)]
+    product = after(technique, task, **how)
+    for zeros, now in zip(before, map(np.asarray, masks.kernels(product.network)), strict=True):
+        assert (now[zeros] == 0).all()
+    assert not any(kernel.constraint for kernel in masks.kernels(product.network)), "its file holds no mask"
 
 
 def test_what_a_technique_has_done_to_weights_stays_or_its_loss_is_told(

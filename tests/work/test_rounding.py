@@ -61,6 +61,12 @@ def test_layers_that_become_part_of_others_leave_the_answers_alone() -> None:
     assert np.array_equal(whole(x), of_many_kinds()(x)), "the network that was handed over is what it was"
 
 
+def test_a_normalization_of_another_axis_stays() -> None:
+    inputs = keras.Input((4, 4))
+    network = keras.Model(inputs, layers.BatchNormalization(axis=1)(layers.Dense(4)(inputs)))
+    assert [type(layer).__name__ for layer in fused(network).layers].count("BatchNormalization") == 1
+
+
 @pytest.mark.parametrize(
     "call", ["mlp(width=32)", "mlp(width=32, batch_norm=True)", "custom_cnn(width=8, depth=2, batch_norm=False)"]
 )
