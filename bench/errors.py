@@ -81,6 +81,12 @@ MOST_CHARACTERS = 300
 PLACE = re.compile(r"(Exception from|Check .* failed at) \S+:\d+:?")
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether a framework found no memory, in TensorFlow's, PyTorch's or JAX's words."""
+    names = {"ResourceExhaustedError", "OutOfMemoryError"}
+    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in str(error)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, cut where it is long, or its type's name where it has none.
 

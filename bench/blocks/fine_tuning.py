@@ -30,6 +30,8 @@ def trained_on(
             f"{network.output_shape[-1]}"
         )
     trainer = job.trainer.vary({"epochs": epochs, "learning_rate": learning_rate, "warmup_epochs": 0})
+    if doors:  # which are done at the last epoch: an earlier one would be half of what was asked for
+        trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, keras.callbacks.EarlyStopping)]
     zeros = Zeros(network)
     trainer.optimizer_doors += [*doors, *([zeros] if zeros else [])]
     if job.parent.outputs == "probabilities":  # their logarithms are logits with the same softmax

@@ -11,6 +11,8 @@ from bench.work.epochs import Tensor
 Schedule = Literal["constant", "polynomial"]
 UPDATES = 40
 """How often a rising sparsity is taken up, over the whole training."""
+FEW = 256
+"""Distinct weights a layer up to which a network counts as clustered."""
 RISES = 0.75
 """Share of the training over which it rises; the rest is for the weights that are left."""
 MASKED = (

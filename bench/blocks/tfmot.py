@@ -17,7 +17,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental.clu
 
 from bench.blocks.fusing import fused
 from bench.blocks.keras_integers import require_floats
-from bench.blocks.masks import RISES, UPDATES, Schedule, kernels
+from bench.blocks.masks import FEW, RISES, UPDATES, Schedule, kernels
 from bench.errors import Unsupported, first_line
 from bench.work import twin
 from bench.work.training import Job, Product
@@ -29,8 +29,8 @@ WITH_KERNELS = (
     tf_keras.layers.SeparableConv2D,
     tf_keras.layers.Dense,
 )
-ENOUGH_ZEROS, FEW = 0.05, 64
-"""Share of zeros from which a network counts as pruned; distinct weights a layer up to which it counts as clustered."""
+ENOUGH_ZEROS = 0.05
+"""Share of zeros from which a network counts as pruned."""
 
 
 def pruned(job: Job, sparsity: float, epochs: int, learning_rate: float, schedule: Schedule) -> Product:
@@ -82,7 +82,8 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     layer's batch normalization and ReLUs that follow a kernel become part of that layer first, or neither its weights
     nor its zeros would have a place in the training.
     """
-    network = twin.make(fused(job.parent.network), like=job.parent.network)
+    trained = _checked(job)
+    network = twin.make(fused(trained), like=trained)
     quantizable = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
 
     def annotate(layer: Any) -> Any:
@@ -97,7 +98,7 @@ def quantization_aware(job: Job, epochs: int, learning_rate: float) -> tuple[tf_
     try:
         annotated = tf_keras.models.clone_model(network, clone_function=annotate)
         with tf_keras.utils.custom_object_scope({"_OutputAlone": _OutputAlone}):
-            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(job.parent.network))
+            ready = tfmot.quantization.keras.quantize_apply(annotated, _scheme(trained))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise Unsupported(
             f"tensorflow-model-optimization cannot quantize {network.name}: {first_line(error)}"
@@ -163,12 +164,18 @@ class _OutputAlone(tfmot.quantization.keras.QuantizeConfig):
         return {}
 
 
+def _checked(job: Job) -> keras.Model:
+    """Return the network; raise Unsupported for one that cannot train here."""
+    network, classes = job.parent.network, len(job.learn.facts.classes)
+    require_floats(network)
+    if network.output_shape[-1] != classes:
+        raise Unsupported(f"the network has {network.output_shape[-1]} output; one for each class is needed")
+    return network
+
+
 def _wrapped(job: Job, wrap: Wrap) -> tf_keras.Model:
     """Return the twin with each of its convolutions and dense layers wrapped."""
-    trained, classes = job.parent.network, len(job.learn.facts.classes)
-    require_floats(trained)
-    if trained.output_shape[-1] != classes:
-        raise Unsupported(f"the network has {trained.output_shape[-1]} output; one for each class is needed")
+    trained = _checked(job)
 
     def each(layer: Any) -> Any:
         is_wrapped = isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from bench import store
-from bench.errors import DataError, RecordError, Unsupported, first_line
-from bench.records import Record, Use
+from bench.errors import DataError, RecordError, Unsupported, first_line, is_out_of_memory
+from bench.records import Record, Status, Use
 from bench.runner.workers import Died, Job, Late
 from bench.tasks import Progress, Sample, Task, failure, provenance, record
 
@@ -26,7 +26,8 @@ def outcome(job: Job, task: Task) -> Any:
     except MemoryError as error:
         return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
     except Exception as error:
-        return failure(task, "failed", type(error).__name__, first_line(error), "".join(error.__notes__))
+        status: Status = "out_of_memory" if is_out_of_memory(error) else "failed"
+        return failure(task, status, type(error).__name__, first_line(error), "".join(error.__notes__))
 
 
 def measured(task: Task, samples: list[Sample], sitting: str, before: Record | None = None) -> Record:

@@ -169,11 +169,12 @@ def _means(runs: tuple[Line, ...], percent: bool) -> tuple[Line, ...]:
 
 
 def latencies(row: Row) -> Figure | None:
-    """Return the distribution of latency on each runtime, batch 1."""
+    """Return the distribution of latency on each runtime, batch 1, where it can be relied on."""
     series = [
         (record, series)
         for record in row.measures
         if place(record) == row.place
+        and all(timing.validity == "valid" for timing in record.timings if timing.batch_size == 1)
         for series in record.series
         if series.axis == "quantile" and series.name == "latency_ms" and series.batch_size in (None, 1)
     ]

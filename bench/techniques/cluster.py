@@ -3,7 +3,8 @@
 Starts from the trained network and trains on for `epochs` epochs, in which each weight of a convolution
 or dense layer is the nearest of `clusters` values of that layer's own, and the values learn. Done by
 tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule
-from `learning_rate` on. What was pruned stays at zero. The compressed file shrinks; no common runtime gets faster.
+from `learning_rate` on; the recipe's optimizer and callbacks take no part. What was pruned stays at zero. The
+compressed file shrinks; no common runtime gets faster.
 
 Paper: S. Han, H. Mao and W. J. Dally, Deep Compression, ICLR 2016, https://arxiv.org/abs/1510.00149
 

@@ -1,12 +1,12 @@
 """Pruning: the smallest weights set to zero, or whole channels taken out
 
 Starts from the trained network and trains on for `epochs` epochs (0: not at all) with the recipe's
-batches and loss (but for prices on weights). In these the smallest weights of each convolution
-and dense layer are set to zero, until the share `sparsity` is reached: at once with the
-`schedule='constant'`, in ever smaller steps over three quarters of the training with `'polynomial'`.
-`pattern='2:4'` keeps the two largest of every four inputs, as sparse tensor cores want, in dense
-layers and 2-D convolutions whose inputs come in fours. Depthwise kernels stay whole. The compressed
-file shrinks by that; no common runtime gets faster.
+batches and loss (but for prices on weights), to the last of them, whatever would stop it early. In these the smallest
+weights of each convolution and dense layer are set to zero, until the share `sparsity` is reached: at once with the
+`schedule='constant'`, in ever smaller steps over three quarters of the training with `'polynomial'`. `pattern='2:4'`
+keeps the two largest of every four inputs, as sparse tensor cores want, in dense layers and 2-D convolutions whose
+inputs come in fours. Depthwise and separable kernels stay whole. The compressed file shrinks by that; no common
+runtime gets faster.
 
 `structured=True` takes out the share `sparsity` of the channels instead, the ones with the smallest kernels, and
 leaves a smaller dense network, which is faster everywhere. Channels that a residual addition

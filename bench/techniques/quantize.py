@@ -11,7 +11,8 @@ What there is, by `scheme`:
 - `dynamic`: 8-bit weights; activations are rounded as they come. `float16`: weights of 16 bits.
 - `qat`: as `int8`, but first the network trains on for `epochs` epochs with all that rounding in it, by
   tensorflow-model-optimization on a copy of the network in tf_keras, with Adam and the suite's schedule from
-  `learning_rate` on. Of images alone: it would put all columns of a table on one scale. What was pruned stays at zero.
+  `learning_rate` on; the recipe's optimizer and callbacks take no part. Of images alone: it would put all columns of
+  a table on one scale. What was pruned stays at zero.
 - `onnx_int8`: as `int8`, by and for ONNX Runtime.
 - `keras_int8`, `keras_int4`: Keras's own, of dense layers alone (it cannot read back an attention that is quantized);
   the record says which share of the weights that is.

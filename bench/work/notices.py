@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bench.blocks.masks import FEW
 from bench.catalog import Catalog
 from bench.records import Measurement
 from bench.tasks import Task
@@ -9,8 +10,8 @@ from bench.work import stored
 
 LOST = 0.1
 """Share of the weights that were zero before a technique and are not after it, from which that is told."""
-FEW, MANY_MORE = 256, 4
-"""Distinct weights a layer up to which a network counts as clustered; how many times as many are told."""
+MANY_MORE = 4
+"""Times as many distinct weights a layer as a clustered network had, from which that is told."""
 
 
 def undone(catalog: Catalog, task: Task, figures: Sequence[Measurement]) -> Iterator[str]:

@@ -154,14 +154,15 @@ def layers(artifact: Artifact, folder: Path) -> tuple[Layer, ...]:
 def _kernels(artifact: Artifact, path: Path) -> Iterator[Kernel]:
     if artifact.format == "keras":
         for layer in keras.models.load_model(path, compile=False)._flatten_layers():
-            kernel = getattr(layer, "_kernel", getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None)))
-            if not isinstance(kernel, keras.Variable) or len(kernel.shape) < 2:
-                continue
-            values = np.asarray(keras.ops.convert_to_numpy(kernel))
-            if getattr(layer, "quantization_mode", None) == "int4":
-                yield _of_four_bits(layer, values)
-            else:
-                yield Kernel(values, values.dtype.itemsize * 8)
+            own = getattr(layer, "_kernel", getattr(layer, "kernel", None))
+            for kernel in (own, getattr(layer, "depthwise_kernel", None), getattr(layer, "pointwise_kernel", None)):
+                if not isinstance(kernel, keras.Variable) or len(kernel.shape) < 2:
+                    continue
+                values = np.asarray(keras.ops.convert_to_numpy(kernel))
+                if getattr(layer, "quantization_mode", None) == "int4":
+                    yield _of_four_bits(layer, values)
+                else:
+                    yield Kernel(values, values.dtype.itemsize * 8)
         return
     graph = read(path)
     yield from graph.kernels.values() if graph else ()

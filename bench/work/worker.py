@@ -22,7 +22,7 @@ import numpy as np
 from bench import disk, store
 from bench.blocks.keras_integers import is_quantized
 from bench.catalog import Catalog
-from bench.errors import DataError, Diverged, NotInstalled, Unsupported
+from bench.errors import DataError, Diverged, NotInstalled, Unsupported, is_out_of_memory
 from bench.files import contents
 from bench.planning.compatibility import EVALUATED_ON, is_trained, too_small
 from bench.planning.fingerprints import code_of
@@ -93,7 +93,7 @@ def execute(task: Task) -> Record:
             return failure(task, "out_of_memory", "MemoryError", str(error) or "no memory left")
         except Exception as error:
             traceback.print_exc()
-            status: Status = "out_of_memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
+            status: Status = "out_of_memory" if is_out_of_memory(error) else "failed"
             return failure(task, status, *cause(error, task.plugins), traceback.format_exc())
 
 

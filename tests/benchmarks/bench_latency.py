@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import workbench
-
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 import numpy as np
 import pytest
+import workbench
 
 from bench.catalog import Catalog
+from bench.errors import Unsupported
 from bench.planning import plan, suite
 from bench.records import Artifact
 from bench.runner.machine_lock import hold
@@ -52,7 +52,12 @@ def test_latency(benchmark: Any, node: Node, artifact: Artifact) -> None:
     facts = CATALOG.card("runtimes", node.measure.runtime.name).facts(node.measure.runtime)
     if facts.backend:
         pytest.skip(f"{node.measure.name} needs a process with Keras on {facts.backend}; bench measure has one")
-    deployed = workbench.deploy(str(node.measure.runtime), artifact, home())
+    if node.measure.runtime.parameters.get("amx") is False:
+        pytest.skip(f"{node.measure.name} needs a process that has not asked for AMX; bench measure has one")
+    try:
+        deployed = workbench.deploy(str(node.measure.runtime), artifact, home())
+    except Unsupported as error:
+        pytest.skip(f"{node.measure.name}: {error}")
     split = workbench.prepare(str(node.cell.dataset), node.fold, node.cell.training.validation)
     prepared = deployed.prepare(split.test.x[:1])
     deployed.predict(prepared)

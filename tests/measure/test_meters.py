@@ -13,7 +13,7 @@ from bench.measure.meters import Block, Meters, Reading
 
 CATALOG = Catalog()
 BLOCK = Block(2, [1.0] * 50, 0.05)
-energy, machine, memory = (CATALOG.load("meters", name) for name in ("energy", "machine", "memory"))
+condition, energy, memory = (CATALOG.load("meters", name) for name in ("condition", "energy", "memory"))
 
 
 def test_all_meters_read_this_machine() -> None:
@@ -22,6 +22,17 @@ def test_all_meters_read_this_machine() -> None:
     found = meters.end(BLOCK)
     assert {"memory_bytes", "machine_work_ms"} <= found.keys()
     assert all(np.isfinite(reading.value) and reading.value >= 0 for reading in found.values())
+
+
+def test_no_meter_counts_the_work_of_the_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    for module in (condition, energy, memory):
+        read, name = module.read, module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(module, "read", lambda read=read, name=name: order.append(name) or read())
+    meters = Meters(CATALOG)
+    meters.begin()
+    meters.end(BLOCK)
+    assert order == ["condition", "energy", "memory", "memory", "energy", "condition"]
 
 
 @pytest.mark.parametrize(
@@ -92,12 +103,12 @@ def test_energy_is_a_share_for_each_example_and_counters_begin_anew(
 
 
 def test_a_machine_that_has_changed_is_doubted() -> None:
-    calm, slow = machine.State(1.0, 3.0, 0), machine.State(1.3, 2.0, 2)
-    assert not any(one.doubt for one in machine.figures(calm, calm, BLOCK).values())
-    found = machine.figures(calm, slow, BLOCK)
+    calm, slow = condition.State(1.0, 3.0, 0), condition.State(1.3, 2.0, 2)
+    assert not any(one.doubt for one in condition.figures(calm, calm, BLOCK).values())
+    found = condition.figures(calm, slow, BLOCK)
     assert found["machine_work_ms"].doubt == "a fixed piece of work took 30% longer after"
     assert found["throttled"].doubt == "throttled for heat 2 times"
     assert found["clock_ghz"].value == 2.5
-    assert machine.figures(slow, calm, BLOCK)["machine_work_ms"].doubt.endswith("longer before")
-    silent = machine.State(1.0, None, None)
-    assert machine.figures(silent, silent, BLOCK).keys() == {"machine_work_ms"}
+    assert condition.figures(slow, calm, BLOCK)["machine_work_ms"].doubt.endswith("longer before")
+    silent = condition.State(1.0, None, None)
+    assert condition.figures(silent, silent, BLOCK).keys() == {"machine_work_ms"}

@@ -1,5 +1,6 @@
 """Training with rounding in it: all that weighs is rounded while it learns, and in the file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from keras import layers
 from test_after import after, job
 
 from bench.blocks.fusing import fused
+from bench.errors import Unsupported
 from bench.schedules import cosine
 from bench.work import data, stored
+from bench.work.training import Trained
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +68,31 @@ def test_a_normalization_of_another_axis_stays() -> None:
     inputs = keras.Input((4, 4))
     network = keras.Model(inputs, layers.BatchNormalization(axis=1)(layers.Dense(4)(inputs)))
     assert [type(layer).__name__ for layer in fused(network).layers].count("BatchNormalization") == 1
+
+
+def test_what_has_no_twin_is_refused_in_words(split: data.Split, tmp_path: Path) -> None:
+    inputs, twice = keras.Input((8, 8, 1)), layers.Dense(64, name="twice")
+    shared = keras.Model(inputs, layers.Dense(10)(twice(twice(layers.Flatten()(inputs)))))
+    with pytest.raises(Unsupported, match="calls twice more than once, which its twin cannot"):
+        after("cluster", job(split, tmp_path, shared))
+    single = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
+    single.save(tmp_path / "single.keras")
+    task = replace(job(split, tmp_path, CNN), parents=(Trained(tmp_path / "single.keras", "logits", split.facts),))
+    with pytest.raises(Unsupported, match="has 1 output; one for each class is needed"):
+        after("quantize", task, scheme="qat")
+
+
+def test_a_network_of_mixed_precision_is_rounded_as_one_of_float32(split: data.Split, tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        task = job(split, tmp_path, CNN)
+        before = np.asarray(task.parent.network(split.test.x[:50].astype("float32")))
+        graph = stored.read(after("quantize", task, scheme="qat", epochs=1).network)
+        assert np.isfinite(before).all()
+        assert graph is not None
+        assert {kernel.values.dtype for kernel in graph.kernels.values()} == {np.dtype(np.int8)}
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 @pytest.mark.parametrize(

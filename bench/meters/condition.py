@@ -1,9 +1,10 @@
-"""Machine: was it the same throughout?
+"""Condition: was the machine the same throughout?
 
 Before and after the calls a fixed piece of work is done (products of two matrices in NumPy, about ten
 milliseconds): where it takes another time afterwards, the machine has changed, whatever the reason,
 and the calls between cannot be trusted. Beside it stand the clock frequency, and how often the processor
-was throttled for heat, where the system tells.
+was throttled for heat, where the system tells. Meters are read in the order of their names, and the last
+lies next to the calls: this one comes first, so that no other counts its work.
 """
 
 import os
